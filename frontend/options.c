@@ -1,0 +1,233 @@
+/* Parsing the command line: rows of options.def, one setter each. */
+#include "frontend/options.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "include/nidus.h"
+
+static bool fail(char *error, const char *fmt, const char *what)
+{
+    snprintf(error, NIDUS_ERROR_SIZE, fmt, what);
+    return false;
+}
+
+static bool append(const char **list, unsigned *count, unsigned max, const char *v, char *error)
+{
+    if (*count == max) {
+        snprintf(error, NIDUS_ERROR_SIZE, "more than %u times", max);
+        return false;
+    }
+    list[(*count)++] = v;
+    return true;
+}
+
+static bool set_ram(struct options *o, const char *v, char *error)
+{
+    uint64_t bytes;
+
+    if (strncmp(v, "size=", 5) == 0)
+        v += 5;
+    if (!parse_size(v, 1 << 20, &bytes, error))
+        return false;
+    if (bytes < 1 << 20 || bytes > UINT64_C(256) << 30 || bytes % (1 << 20))
+        return fail(error, "'%s': RAM is a multiple of 1M, from 1M to 256G", v);
+    o->ram = bytes;
+    return true;
+}
+
+static bool set_smp(struct options *o, const char *v, char *error)
+{
+    uint64_t n;
+
+    if (strncmp(v, "cpus=", 5) == 0)
+        v += 5;
+    if (!parse_number(v, 1, 8, &n, error))
+        return false;
+    o->cpus = (unsigned)n;
+    return true;
+}
+
+static bool set_machine(struct options *o, const char *v, char *error)
+{
+    size_t n = strcspn(v, ",");
+
+    if (strncmp(v, "q35", n) == 0 || strncmp(v, "accel=", 6) == 0)
+        return true;
+    return fail(error, "there is no machine '%s'; use q35", v);
+}
+
+static bool set_clock(struct options *o, const char *v, char *error)
+{
+    o->cycles_clock = strcmp(v, "cycles") == 0;
+    return o->cycles_clock || strcmp(v, "real") == 0 ||
+           fail(error, "there is no clock '%s'; use cycles or real", v);
+}
+
+static bool set_rtc(struct options *o, const char *v, char *error)
+{
+    struct tm tm = {0};
+    const char *end;
+
+    if (strcmp(v, "base=utc") == 0)
+        return true;
+    if (strcmp(v, "base=localtime") == 0) {
+        time_t now = time(NULL);
+
+        localtime_r(&now, &tm);
+        o->wall_seconds = timegm(&tm);
+        return true;
+    }
+    end = strncmp(v, "base=", 5) == 0 ? strptime(v + 5, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
+    if (!end || *end)
+        return fail(error, "'%s': write base=utc, base=localtime or base=2026-01-31T12:00:00", v);
+    o->wall_seconds = timegm(&tm);
+    return true;
+}
+
+static bool set_only(const char *v, const char *allowed, char *error)
+{
+    if (strcmp(v, allowed) == 0)
+        return true;
+    snprintf(error, NIDUS_ERROR_SIZE, "'%s' is not there (yet); use %s", v, allowed);
+    return false;
+}
+
+/* one row's setter; v is "" for options without an argument */
+static bool set(struct options *o, const char *name, const char *v, char *error)
+{
+    const struct {
+        const char *name;
+        const char **at;
+    } texts[] = {
+        {"kernel", &o->kernel},     {"initrd", &o->initrd},   {"append", &o->append},
+        {"cpu", &o->cpu},           {"debugcon", &o->debugcon}, {"monitor", &o->monitor},
+        {"d", &o->log_items},       {"D", &o->log_file},      {"stats", &o->stats_file},
+    };
+    const struct {
+        const char *name;
+        bool *at;
+    } flags[] = {
+        {"snapshot", &o->snapshot}, {"S", &o->stopped}, {"no-reboot", &o->no_reboot},
+        {"nodefaults", &o->nodefaults},
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strcmp(name, texts[i].name) == 0) {
+            *texts[i].at = v;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (strcmp(name, flags[i].name) == 0) {
+            *flags[i].at = true;
+            return true;
+        }
+    }
+    if (strcmp(name, "m") == 0)
+        return set_ram(o, v, error);
+    if (strcmp(name, "smp") == 0)
+        return set_smp(o, v, error);
+    if (strcmp(name, "machine") == 0 || strcmp(name, "M") == 0)
+        return set_machine(o, v, error);
+    if (strcmp(name, "clock") == 0)
+        return set_clock(o, v, error);
+    if (strcmp(name, "rtc") == 0)
+        return set_rtc(o, v, error);
+    if (strcmp(name, "seed") == 0)
+        return parse_number(v, 0, UINT64_MAX, &o->seed, error);
+    if (strcmp(name, "accel") == 0)
+        return set_only(v, "interp", error);
+    if (strcmp(name, "display") == 0 || strcmp(name, "vnc") == 0)
+        return set_only(v, "none", error);
+    if (strcmp(name, "drive") == 0)
+        return append(o->drives, &o->drive_count, MAX_DRIVES, v, error);
+    if (strcmp(name, "device") == 0)
+        return append(o->devices, &o->device_count, MAX_DEVICES, v, error);
+    if (strcmp(name, "trace") == 0)
+        return append(o->traces, &o->trace_count, MAX_TRACES, v, error);
+    if (strcmp(name, "serial") == 0)
+        return append(o->serials, &o->serial_count, MAX_SERIALS, v, error);
+    return true; /* nographic, name: nothing to do */
+}
+
+static const struct {
+    const char *name, *argument, *help;
+} rows[] = {
+#define OPTION(name, argument, help) {#name, argument, help},
+#include "frontend/options.def"
+};
+
+static void print_help(void)
+{
+    printf("usage: nidus [options]\n"
+           "An x86-64 PC with Intel VMX. Without options: a teaching hypervisor, embedded.\n\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        printf("  -%-10s %-8s %s\n", rows[i].name, rows[i].argument, rows[i].help);
+}
+
+static int find(const char *name)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* options that answer and end */
+static bool answers(const char *name, const char *v)
+{
+    if (strcmp(name, "help") == 0 || strcmp(name, "h") == 0)
+        print_help();
+    else if (strcmp(name, "version") == 0)
+        printf("nidus %s\n", NIDUS_VERSION);
+    else if (strcmp(v, "help") == 0 && strcmp(name, "cpu") == 0)
+        nidus_list_cpus(stdout);
+    else if (strcmp(v, "help") == 0 && strcmp(name, "device") == 0)
+        nidus_list_devices(stdout);
+    else if (strcmp(v, "help") == 0 && strcmp(name, "trace") == 0)
+        nidus_list_traces(stdout);
+    else
+        return false;
+    return true;
+}
+
+enum options_result options_parse(struct options *o, int argc, char **argv, char *error)
+{
+    char why[NIDUS_ERROR_SIZE];
+
+    *o = (struct options){.append = "", .cpu = "max", .ram = UINT64_C(512) << 20, .cpus = 1,
+                          .wall_seconds = time(NULL)};
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i], *v = "";
+        int row;
+
+        if (name[0] != '-' || name[1] == '\0') {
+            snprintf(error, NIDUS_ERROR_SIZE,
+                     "'%s' is not an option; a disk image goes behind -drive file=", name);
+            return OPTIONS_ERROR;
+        }
+        name += name[1] == '-' ? 2 : 1;
+        row = find(name);
+        if (row < 0) {
+            snprintf(error, NIDUS_ERROR_SIZE, "unknown option '%s'; nidus -help lists all", argv[i]);
+            return OPTIONS_ERROR;
+        }
+        if (rows[row].argument[0]) {
+            if (i + 1 == argc) {
+                snprintf(error, NIDUS_ERROR_SIZE, "-%s: %s is missing behind it", name,
+                         rows[row].argument);
+                return OPTIONS_ERROR;
+            }
+            v = argv[++i];
+        }
+        if (answers(name, v))
+            return OPTIONS_DONE;
+        if (!set(o, name, v, why)) {
+            snprintf(error, NIDUS_ERROR_SIZE, "-%s: %.400s", name, why);
+            return OPTIONS_ERROR;
+        }
+    }
+    return OPTIONS_RUN;
+}
