@@ -72,7 +72,7 @@ const struct field cpu_fields[] = {
     F(msr.xss, .reset = 0), F(msr.mtrr_def_type, .reset = 0), F_ARRAY(msr.mtrr_fixed, .reset = 0),
     F_ARRAY(msr.mtrr_base, .reset = 0), F_ARRAY(msr.mtrr_mask, .reset = 0),
     F_ARRAY(msr.mc_ctl, .reset = 0),
-    F(msr.perf_global_ctrl, .reset = 0),
+    F(msr.perf_global_ctrl, .reset = 0), F(msr.feature_control, .reset = 0),
     F(tsc_offset, .kept = true), F(tsc_adjust, .reset = 0),
     F(events, .kept = true), F(sipi_vector, .reset = 0),
     F(insn_count, .kept = true),

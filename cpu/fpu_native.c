@@ -80,9 +80,9 @@ static struct float80 sse_widen(const struct cpu *cpu, const union xmm *x, unsig
     return env.denormal && cpu->fpu.mxcsr & MXCSR_DAZ ? float80_zero(float80_sign(v)) : v;
 }
 
-/* Is a lane's result inexact even with unbounded exponents? An unmasked overflow or underflow
- * reports that, not the loss by denormalizing or saturating. The x87's wide exponents and narrow
- * precisions compute it. */
+/* Is a lane's result inexact? An unmasked overflow or underflow reports whether it is with unbounded
+ * exponents, not the loss by denormalizing or saturating. The x87's wide exponents and narrow
+ * precisions compute the former, narrowing the result under the guest's masks the latter. */
 static bool sse_inexact_lane(const struct cpu *cpu, const union xmm *a, const union xmm *b, unsigned i,
                              enum sse_lanes lanes, enum sse_op op)
 {
@@ -93,14 +93,23 @@ static bool sse_inexact_lane(const struct cpu *cpu, const union xmm *a, const un
     struct float80 x = sse_widen(cpu, a, i, op == SSE_NARROW || wide);
     struct float80 y = op == SSE_NARROW ? float80_zero(false) : sse_widen(cpu, b, i, wide);
 
+    struct float80 r;
     switch (op) {
-    case SSE_MUL: float80_mul(&env, x, y); break;
-    case SSE_DIV: float80_div(&env, x, y); break;
-    case SSE_SUB: float80_sub(&env, x, y); break;
-    case SSE_ADDSUB: (i & 1 ? float80_add : float80_sub)(&env, x, y); break;
-    default: float80_add(&env, x, y); break; /* narrowing: rounds x */
+    case SSE_MUL: r = float80_mul(&env, x, y); break;
+    case SSE_DIV: r = float80_div(&env, x, y); break;
+    case SSE_SUB: r = float80_sub(&env, x, y); break;
+    case SSE_ADDSUB: r = (i & 1 ? float80_add : float80_sub)(&env, x, y); break;
+    default: r = float80_add(&env, x, y); break; /* narrowing: rounds x */
     }
-    return env.flags & FLOAT80_P;
+    env.masks = cpu->fpu.mxcsr >> MXCSR_MASK_SHIFT & FLOAT80_ALL;
+    bool flush = env.masks & FLOAT80_U && cpu->fpu.mxcsr & MXCSR_FTZ;
+    if (flush) /* every tiny result is inexact then */
+        env.masks &= (uint8_t)~FLOAT80_U;
+    if (wide)
+        float80_to_float64(&env, r);
+    else
+        float80_to_float32(&env, r);
+    return env.flags & (FLOAT80_P | (flush ? FLOAT80_U : 0));
 }
 
 static bool sse_inexact(const struct cpu *cpu, union xmm a, union xmm b, enum sse_lanes lanes,

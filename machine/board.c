@@ -248,6 +248,10 @@ void board_firmware_setup(struct nidus *m)
 {
     struct board *b = m->board;
 
+    for (unsigned i = 0; i < m->cpu_count; i++) {
+        if (cpu_has(m->cpu[i], FEAT_VMX))
+            m->cpu[i]->msr.feature_control = 5; /* locked, VMX outside SMX operation */
+    }
     lapic_firmware_setup(b->lapic[0]);
     pci_host_firmware_setup(b->host_bridge);
     ich9_lpc_firmware_setup(b->lpc);
