@@ -149,9 +149,10 @@ bool exit_handle(struct guest_registers *r, unsigned number)
 
         if (row->reason != reason)
             continue;
-        print("\n  VM exit %u, reason %u: %s, at guest RIP 0x%lx\n    why:  %s\n", number,
+        print("  VM exit %u, reason %u: %s, at guest RIP 0x%lx\n    why:  %s\n", number,
               row->reason, row->name, rip, row->why);
         more = row->handle(r, vmread(EXIT_QUALIFICATION));
+        print("\n");
         if (row->skip)
             exits_skip_instruction();
         return more;

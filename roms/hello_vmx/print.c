@@ -74,7 +74,7 @@ void print_step(const char *title)
 {
     static unsigned step;
 
-    print("\n[%u] %s\n", ++step, title);
+    print("[%u] %s\n", ++step, title);
 }
 
 /* ACPI: SLP_EN in PM1a_CNT with SLP_TYP 0, which is S5 on this board.

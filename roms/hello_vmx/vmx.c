@@ -100,7 +100,7 @@ static void vmx_try_refusal(const struct refusal *f, char letter)
     uint64_t good = vmread(f->field);
     enum vm_result result;
 
-    print("\n  Entry %c: %s\n    set:  %s\n", letter, f->title, f->broken);
+    print("  Entry %c: %s\n    set:  %s\n", letter, f->title, f->broken);
     if (!f->resume)
         vmwrite(f->field, f->bad);
     result = vm_enter(&r, f->resume);
@@ -118,7 +118,7 @@ static void vmx_try_refusal(const struct refusal *f, char letter)
         print("    got:  exit reason 0x%lx: bit 31 (the entry failed) and 33, qualification %lu:\n",
               reason, vmread(EXIT_QUALIFICATION));
     }
-    print("          %s\n", f->why);
+    print("          %s\n\n", f->why);
     vmwrite(f->field, good);
 }
 

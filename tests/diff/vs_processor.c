@@ -158,7 +158,6 @@ static void diff_random_fx(struct random *r, struct fx_image *fx)
     fx->control = (uint16_t)(0x7f | precision[random_below(r, 4)] | random_below(r, 4) << 10);
     fx->status = (uint16_t)(random_below(r, 8) << 11 | (random_u64(r) & 0x4700));
     fx->tag = random_one_in(r, 4) ? (uint8_t)random_u64(r) : 0xff;
-    fx->control &= (uint16_t) ~0x40;
     fx->mxcsr = 0x1f80 | (uint32_t)random_below(r, 4) << 13;
     if (random_one_in(r, 4))
         fx->mxcsr |= random_u64(r) & 0x8040; /* FTZ, DAZ */
@@ -428,7 +427,7 @@ START_TEST(row_does_what_the_processor_does)
     struct diff d;
 
     if (!(row->traits & T_USER) || row->traits & (T_NODIFF | T_NO64) ||
-        !diff_native_has(row->feature))
+        !diff_native_has(row->feature) || _i == INSN_INT3 /* goes through the IDT at once */)
         return;
     diff_begin(&d, (unsigned)_i);
     for (unsigned n = 0; n < count; n++) {

@@ -18,7 +18,7 @@
 
 /* 4 MiB to 6 MiB: with paging on, user 4-KiB pages mapped by test_pt (identity) */
 #define REGION   0x400000
-#define RING0_STACK_USER 0x7f0000 /* stacks of CPL 3 grow down from here (without paging) */
+#define USER_STACK 0x7f0000 /* stacks of CPL 3 grow down from here, without paging */
 
 #define DEBUG_PORT 0xe9
 #define EXIT_PORT  0xf4
@@ -48,11 +48,10 @@
 /* to 32-bit paging: 4 GiB mapped 1:1 by supervisor 4-MiB pages but REGION */
 #define ENTER_PAGING() call enter_paging
 
-/* to CPL 3 (32-bit) and back: the program's hook or `resume` decides where it comes back, with the
- * stack that was in use before */
+/* to CPL 3 (32-bit), with IOPL 3 so that FAIL and PASS work there */
 #define ENTER_USER(label) \
-    movl %esp, user_return_stack; pushl $USER_DATA; pushl $RING0_STACK_USER; pushfl; \
-    pushl $USER_CODE32; pushl $label; iretl
+    pushl $USER_DATA; pushl $USER_STACK; pushfl; \
+    orl $0x3000, (%esp); pushl $USER_CODE32; pushl $label; iretl
 
 #define DE_VECTOR 0
 #define DB_VECTOR 1

@@ -58,16 +58,6 @@ g:  nop
     cmpl $1, seen
     EXPECT(be)
 
-    /* with IF 1 already, an interrupt does not come between MOV SS and MOV ESP */
-    movl $-1, seen
-    SELF_IPI(IRQ_VECTOR)
-    xorl %ebx, %ebx
-    sti
-    nop
-    nop
-    cli
-    EXPECT_EQ(0, seen)
-
     /* MOV to any other segment register has no shadow */
     movl $trap, hook
     movl $0, traps

@@ -308,7 +308,7 @@ idt_pointer64:
 
     /* last_vector, last_error, last_eip in this order: `unexpected` prints them */
     .globl last_vector, last_error, last_eip, last_cs, last_flags, last_cr2, resume, hook
-    .globl fault_count, user_return_stack
+    .globl fault_count
     .p2align 2
 last_vector:  .long -1
 last_error:   .long 0
@@ -319,7 +319,6 @@ last_cr2:     .long 0
 resume:       .long 0
 hook:         .long 0
 fault_count:  .long 0
-user_return_stack: .long 0
 
     .bss
     .p2align 12
