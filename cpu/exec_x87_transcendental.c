@@ -1,7 +1,7 @@
 /* x87 transcendental instructions: F2XM1, FYL2X, FYL2XP1, FPTAN, FPATAN, FSIN, FCOS, FSINCOS.
  * Special values are the manual's tables; the values between come from the C library's long double
- * functions (error about 1 ulp, arguments reduced by an exact pi, where the x87 uses 66 bits of
- * it). [SDM 1 "Transcendental Instruction Accuracy"], [SDM 2A, the instructions' pages] */
+ * functions (error about 1 ulp), after the x87's own reduction of the argument.
+ * [SDM 1 "Transcendental Instruction Accuracy"], [SDM 2A, the instructions' pages] */
 #include <math.h>
 
 #include <simde/x86/sse.h>
@@ -12,6 +12,7 @@
 /* ---- to the C library and back ---- */
 
 typedef long double x87_libm(long double x);
+__extension__ typedef unsigned __int128 x87_u128;
 
 /* The library may touch MXCSR, which is the guest's while the processor runs. */
 static long double x87_call(x87_libm *function, long double x)
@@ -247,12 +248,60 @@ EXEC(x87_f2xm1)
 
 enum x87_trig { X87_SIN, X87_COS, X87_TAN };
 
+/* |a| = quadrant * pi / 2 + r + low, where pi has 66 bits [SDM 1 "Approximation of Pi"]: in units of
+ * 2^-65 everything is an integer. |a| < 2^63. */
+static unsigned x87_reduce(struct float80 a, long double *r, long double *low)
+{
+    const x87_u128 half_pi = (x87_u128)0x3 << 64 | UINT64_C(0x243f6a8885a308d3);
+    int e = (int)float80_exponent(a) - FLOAT80_BIAS;
+
+    *low = 0;
+    if (e < -1) {
+        *r = fabsl(x87_to_native(a));
+        return 0;
+    }
+    x87_u128 x = (x87_u128)a.significand << (e + 2);
+    x87_u128 rest = x % half_pi;
+    unsigned quadrant = (unsigned)(x / half_pi & 3);
+    bool negative = rest > half_pi / 2;
+    if (negative) {
+        rest = half_pi - rest;
+        quadrant++;
+    }
+    /* 65 bits at most: the lowest apart */
+    *r = ldexpl((long double)(uint64_t)(rest >> 1), -64);
+    *low = ldexpl((long double)(unsigned)(rest & 1), -65);
+    if (rest >> 64 == 0) {
+        *r += *low;
+        *low = 0;
+    }
+    if (negative) {
+        *r = -*r;
+        *low = -*low;
+    }
+    return quadrant & 3;
+}
+
 static struct float80 x87_value_trig(struct float80_env *env, enum x87_trig which, struct float80 a)
 {
+    long double r, low, v;
+
     if (float80_classify(a) == FLOAT80_ZERO)
         return which == X87_COS ? float80_make(false, FLOAT80_BIAS, BIT(63)) : a;
-    long double x = x87_to_native(a);
-    return x87_inexact(env, x87_call(which == X87_SIN ? sinl : which == X87_COS ? cosl : tanl, x));
+    unsigned quadrant = x87_reduce(a, &r, &low);
+    long double s = x87_call(sinl, r), c = x87_call(cosl, r);
+    long double sine = s + low * c, cosine = c - low * s;
+    switch (which) {
+    case X87_SIN: v = quadrant & 1 ? cosine : sine; break;
+    case X87_COS: v = quadrant & 1 ? sine : cosine; break;
+    default: v = quadrant & 1 ? -cosine / sine : x87_call(tanl, r) + low / (c * c); break;
+    }
+    bool negate = which == X87_SIN   ? (quadrant & 2) != 0
+                  : which == X87_COS ? quadrant == 1 || quadrant == 2
+                                     : false;
+    if (which != X87_COS && float80_sign(a))
+        negate = !negate;
+    return x87_inexact(env, negate ? -v : v);
 }
 
 /* The operand: false if it decides by itself. A magnitude of 2^63 or more sets C2 and changes
@@ -285,6 +334,7 @@ static void x87_sin_or_cos(struct cpu *cpu, const struct insn *in, enum x87_trig
 
     x87_check(cpu);
     x87_record(cpu, in);
+    cpu->fpu.status &= (uint16_t)~X87_C2;
     if (x87_empty(cpu, 0)) {
         if (x87_stack_underflow(cpu))
             x87_set(cpu, 0, float80_indefinite());
@@ -294,7 +344,6 @@ static void x87_sin_or_cos(struct cpu *cpu, const struct insn *in, enum x87_trig
         r = x87_value_trig(&env, which, a);
     if (out_of_range || !x87_raise(cpu, &env))
         return;
-    cpu->fpu.status &= (uint16_t)~X87_C2;
     x87_set(cpu, 0, r);
 }
 EXEC_BODY(x87_fsin) { x87_sin_or_cos(cpu, in, X87_SIN); }
@@ -312,6 +361,7 @@ static void x87_trig_push(struct cpu *cpu, const struct insn *in, enum x87_trig 
 
     x87_check(cpu);
     x87_record(cpu, in);
+    cpu->fpu.status &= (uint16_t)~X87_C2;
     if (x87_empty(cpu, 0)) {
         if (!x87_stack_underflow(cpu))
             return;
@@ -329,7 +379,6 @@ static void x87_trig_push(struct cpu *cpu, const struct insn *in, enum x87_trig 
         if (out_of_range || !x87_raise(cpu, &env))
             return;
     }
-    cpu->fpu.status &= (uint16_t)~X87_C2;
     x87_set(cpu, 0, first);
     x87_set_top(cpu, x87_top(cpu) - 1);
     x87_set(cpu, 0, second);

@@ -121,6 +121,14 @@ static bool add_traces(struct session *s)
         }
     }
     nidus_trace_file(s->m, s->log ? s->log : stderr);
+    if (!s->o.kernel && s->o.trace_count == 0 && !items) {
+        /* the teaching hypervisor: say beside it what the processor did */
+        setvbuf(stdout, NULL, _IOLBF, 0); /* in step with the guest's lines */
+        nidus_trace_file(s->m, s->log ? s->log : stdout);
+        nidus_trace(s->m, "vmx_exit");
+        nidus_trace(s->m, "vmx_entry_fail");
+        nidus_trace(s->m, "vmx_insn_fail");
+    }
     for (unsigned i = 0; i < s->o.trace_count; i++) {
         if (!nidus_trace(s->m, s->o.traces[i])) {
             snprintf(s->error, sizeof s->error,

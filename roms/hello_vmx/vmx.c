@@ -145,24 +145,29 @@ void hello_main(void)
     unsigned exits;
 
     print_open();
-    print("hello_vmx: a hypervisor that explains itself, and its guest\n");
+    print("hello_vmx: a hypervisor that explains itself, and its guest\n"
+          "(see, set, did, got: what we read, write and execute, and what came of it)\n\n");
     tables_load();
 
     print_step("Does this processor have VMX, and may we use it?");
     vmx_check_processor();
+    print("\n");
 
     print_step("Enter VMX operation");
     basic = rdmsr(IA32_VMX_BASIC);
     vmx_enter_operation(basic);
+    print("\n");
 
     print_step("Describe the guest, and the way back, in a VMCS");
     vmx_make_vmcs(basic);
+    print("\n");
 
     print_step("VM entries that the processor must refuse");
     for (unsigned i = 0; i < REFUSALS; i++)
         vmx_try_refusal(&vmx_refusals[i], (char)('A' + i));
 
     print_step("Run the guest: VMLAUNCH, then VMRESUME after each VM exit");
+    print("(why: what made the processor exit; it: what the guest does; we: our answer)\n\n");
     exits = vmx_run_guest();
     if (exit_guest_checks() != GUEST_CHECKS)
         FAIL("only %u of the guest's %u checks came out well", exit_guest_checks(), GUEST_CHECKS);

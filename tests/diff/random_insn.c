@@ -421,23 +421,32 @@ static void choose_modrm(struct encoder *e)
     e->mem = needs_modrm(e) && choose_memory(e);
 }
 
+static void encode(struct encoder *e)
+{
+    uint64_t *regs = e->regs;
+
+    encode_map(e);
+    choose_prefixes(e);
+    choose_modrm(e);
+    regs[RSP] = NATIVE_DATA + DATA_FROM + random_below(e->r, DATA_TO - DATA_FROM);
+    e->base = e->index = RSP;
+    if (e->mem) {
+        e->mod = 0;
+        encode_memory(e);
+    }
+    aim_implicit(e);
+    put_prefixes(e);
+    put_opcode(e);
+    put_operands(e);
+}
+
 void random_insn(struct random *r, unsigned id, struct random_insn *insn, struct native_regs *regs)
 {
-    struct encoder e = {.r = r, .row = &insn_rows[id], .out = insn, .regs = regs->r};
+    do {
+        struct encoder e = {.r = r, .row = &insn_rows[id], .out = insn, .regs = regs->r};
 
-    memset(insn, 0, sizeof *insn);
-    insn->row = e.row;
-    encode_map(&e);
-    choose_prefixes(&e);
-    choose_modrm(&e);
-    regs->r[RSP] = NATIVE_DATA + DATA_FROM + random_below(r, DATA_TO - DATA_FROM);
-    e.base = e.index = RSP;
-    if (e.mem) {
-        e.mod = 0;
-        encode_memory(&e);
-    }
-    aim_implicit(&e);
-    put_prefixes(&e);
-    put_opcode(&e);
-    put_operands(&e);
+        memset(insn, 0, sizeof *insn);
+        insn->row = e.row;
+        encode(&e);
+    } while (insn->length > 15);
 }

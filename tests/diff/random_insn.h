@@ -22,7 +22,7 @@ uint64_t random_value(struct random *r);
 
 struct random_insn {
     const struct insn_row *row;
-    uint8_t bytes[15];
+    uint8_t bytes[24]; /* 15 of them at most count */
     unsigned length;
     uint64_t target;  /* linear address of the memory operand; 0: none */
     unsigned op_size; /* bytes of size class V */

@@ -1,6 +1,6 @@
 /* For guest programs (.S): ends of a program, expectations, exceptions. A program's `test` is
  * called in 32-bit protected mode, flat, CPL 0, with an IDT that catches everything (start.S), and
- * returns when all is well. What fails tells its line through port E9H and ends the machine. */
+ * returns when all is well. What fails sends its line through COM1 and ends the machine. */
 
 /* selectors of start.S's GDT */
 #define CODE32   0x08
@@ -20,13 +20,13 @@
 #define REGION   0x400000
 #define USER_STACK 0x7f0000 /* stacks of CPL 3 grow down from here, without paging */
 
-#define DEBUG_PORT 0xe9
+#define SERIAL    0x3f8
 #define EXIT_PORT  0xf4
 
 #define PASS() xorl %eax, %eax; outl %eax, $EXIT_PORT; 772: hlt; jmp 772b
 #define FAIL(line)                                                            \
-    movb $0x4c, %al; outb %al, $DEBUG_PORT; movl $(line), %eax;               \
-    outb %al, $DEBUG_PORT; movb %ah, %al; outb %al, $DEBUG_PORT;              \
+    movw $SERIAL, %dx; movb $0x4c, %al; outb %al, %dx; movl $(line), %eax;    \
+    outb %al, %dx; movb %ah, %al; outb %al, %dx;                              \
     movl $1, %eax; outl %eax, $EXIT_PORT; 772: hlt; jmp 772b
 
 /* go on if the condition holds */

@@ -21,7 +21,6 @@ test:
     movl $0x55667788, %eax
     outl %eax, %dx
     xorl %eax, %eax
-    movw $0xe9 + 0, %dx
     movw $0xe8, %dx
     inl %dx, %eax
     cmpl $0x55667788, %eax

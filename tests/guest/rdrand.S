@@ -25,7 +25,8 @@ test:
     PASS()
 print:
     movl $8, %ecx
-2:  outb %al, $DEBUG_PORT
+    movw $SERIAL, %dx
+2:  outb %al, %dx
     shrq $8, %rax
     loop 2b
     ret

@@ -76,11 +76,7 @@ gp_handler:                     /* no error code in this mode */
     movw $0x2222, %dx
     jmp after_gp
 real_bad:
-    movb $0x52, %al
-    outb %al, $DEBUG_PORT
-    movl $1, %eax
-    outl %eax, $EXIT_PORT
-    hlt
+    FAIL(__LINE__)
     .code32
 to_protected:
     movw $DATA32, %ax

@@ -100,11 +100,11 @@ common32:
 
 /* X, the vector, error code, address */
 unexpected:
+    movw $SERIAL, %dx
     movb $0x58, %al
-    outb %al, $DEBUG_PORT
+    outb %al, %dx
     movl $12, %ecx
     movl $last_vector, %esi
-    movw $DEBUG_PORT, %dx
     rep outsb (%esi), (%dx)
     movl $1, %eax
     outl %eax, $EXIT_PORT
@@ -265,11 +265,11 @@ common64:
     iretq
 
 unexpected64:
+    movw $SERIAL, %dx
     movb $0x58, %al
-    outb %al, $DEBUG_PORT
+    outb %al, %dx
     movl $12, %ecx
     movl $last_vector, %esi
-    movw $DEBUG_PORT, %dx
     rep outsb (%rsi), (%dx)
     movl $1, %eax
     outl %eax, $EXIT_PORT

@@ -102,7 +102,6 @@ static void lab_tables(struct lab *lab)
         uint64_t handler = LAB_HANDLER + v;
 
         lab_poke(lab, LAB_IDT + 16 * v, UINT64_C(0x8e0000080000) | (handler & 0xffff), 8);
-        lab_poke(lab, LAB_IDT + 16 * v, UINT64_C(0x00008e0000080000) | (handler & 0xffff), 8);
         lab_poke(lab, handler, 0xf4, 1);
     }
     lab_poke(lab, LAB_HOST_CODE, 0xf4, 1);

@@ -13,6 +13,7 @@ enum {
 };
 
 struct write {
+    bool used;
     uint16_t field;
     uint64_t value;
 };
@@ -22,7 +23,7 @@ struct counterexample {
     struct write write[6];
 };
 
-#define W(field, value) {VMCS_##field, (uint64_t)(value)}
+#define W(field, value) {true, VMCS_##field, (uint64_t)(value)}
 #define C(check, error, ...) [CHECK_##check] = {CHECK_##check, error, {__VA_ARGS__}}
 #define PROC_WITH(bits) W(PROC_CONTROLS, (uint32_t)PROC_GOOD | (bits))
 #define PROC2_WITH(bits) W(PROC2_CONTROLS, PROC2_GOOD | (bits))
@@ -229,7 +230,7 @@ START_TEST(each_check_rejects_its_counterexample)
                   entry_check_rows[_i].name);
     if (c->check == CHECK_GUEST_PDPTES_MEMORY)
         lab_poke(lab, LAB_DATA, 3, 8);
-    for (unsigned i = 0; i < 6 && c->write[i].value + c->write[i].field; i++)
+    for (unsigned i = 0; i < 6 && c->write[i].used; i++)
         lab_set(lab, c->write[i].field, c->write[i].value);
     break_vm86(lab, c->check);
     lab_vmlaunch(lab);
@@ -253,7 +254,7 @@ START_TEST(a_field_broken_after_a_good_entry_is_noticed)
     expect_exit(lab, 10, 0);
     if (c->check == CHECK_GUEST_PDPTES_MEMORY)
         lab_poke(lab, LAB_DATA, 3, 8);
-    for (unsigned i = 0; i < 6 && c->write[i].value + c->write[i].field; i++)
+    for (unsigned i = 0; i < 6 && c->write[i].used; i++)
         lab_set(lab, c->write[i].field, c->write[i].value);
     break_vm86(lab, c->check);
     lab_vmresume(lab);
