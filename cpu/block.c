@@ -354,16 +354,23 @@ static void check_limit(struct cpu *cpu, const struct block *b)
         raise_gp(cpu, 0);
 }
 
-static struct block *block_at(struct cpu *cpu, uint64_t linear)
+static inline struct block *block_at(struct cpu *cpu, uint64_t linear)
 {
-    const struct mmu *m = &cpu->mmu;
-    uintptr_t native = linear + m->fetch_addend;
+    struct mmu *m = &cpu->mmu;
+    uintptr_t native;
     struct block *b;
 
-    if (unlikely((linear & PAGE_MASK) != m->fetch_page))
-        return find_slow(cpu, linear);
+    if (unlikely((linear & PAGE_MASK) != m->fetch_page)) {
+        const struct tlb_entry *e = tlb_at(m->tlb, linear);
+
+        if (unlikely(e->fetch != (linear & PAGE_MASK)))
+            return find_slow(cpu, linear);
+        m->fetch_page = linear & PAGE_MASK;
+        m->fetch_addend = e->addend;
+    }
+    native = linear + m->fetch_addend;
     b = cpu->blocks->hash[hash_of(native, cpu->key)];
-    while (b && (b->native != native || b->key != cpu->key))
+    while (b && unlikely(b->native != native || b->key != cpu->key))
         b = b->hash_next;
     return likely(b != NULL) ? b : find_slow(cpu, linear);
 }

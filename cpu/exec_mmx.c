@@ -5,16 +5,16 @@
 #include "cpu/sse.h"
 
 /* dst = low half of an expression of a (destination) and b (r/m) */
-#define MMX_FROM(load, name, expression)                                                            \
-    EXEC_BODY_RM(mmx_##name)                                                             \
-    {                                                                                    \
-        mmx_check(cpu);                                                                  \
-        simde__m128i b = sse_low64(load(cpu, in, mem));                                  \
-        simde__m128i a = sse_low64(mmx_get(cpu, in->reg));                               \
-        (void)a;                                                                         \
-        mmx_enter(cpu);                                                                  \
-        mmx_set(cpu, in->reg, sse_to64(expression));                                     \
-    }                                                                                    \
+#define MMX_FROM(load, name, expression)                   \
+    EXEC_BODY_RM(mmx_##name)                               \
+    {                                                      \
+        mmx_check(cpu);                                    \
+        simde__m128i b = sse_low64(load(cpu, in, mem));    \
+        simde__m128i a = sse_low64(mmx_get(cpu, in->reg)); \
+        (void)a;                                           \
+        mmx_enter(cpu);                                    \
+        mmx_set(cpu, in->reg, sse_to64(expression));       \
+    }                                                      \
     EXEC_RM(mmx_##name)
 #define MMX(name, expression) MMX_FROM(mmx_rm, name, expression)
 #define MMX2(name, function) MMX(name, simde_mm_##function(a, b))
@@ -97,27 +97,28 @@ MMX_JOINED(phsubd, hsub_epi32)
 MMX_JOINED(phsubsw, hsubs_epi16)
 
 /* indices of PSHUFB count modulo 8 */
-MMX(pshufb, simde_mm_shuffle_epi8(a, simde_mm_and_si128(b, sse_low64(UINT64_C(0x8787878787878787)))))
+MMX(pshufb,
+    simde_mm_shuffle_epi8(a, simde_mm_and_si128(b, sse_low64(UINT64_C(0x8787878787878787)))))
 
 /* ---- shifts ---- */
 
-#define MMX_SHIFT(name, function)                                                      \
-    EXEC_BODY_RM(mmx_##name)                                                           \
-    {                                                                                  \
-        mmx_check(cpu);                                                                \
-        uint64_t n = mmx_rm(cpu, in, mem);                                             \
-        simde__m128i a = sse_low64(mmx_get(cpu, in->reg));                             \
-        mmx_enter(cpu);                                                                \
+#define MMX_SHIFT(name, function)                                                              \
+    EXEC_BODY_RM(mmx_##name)                                                                   \
+    {                                                                                          \
+        mmx_check(cpu);                                                                        \
+        uint64_t n = mmx_rm(cpu, in, mem);                                                     \
+        simde__m128i a = sse_low64(mmx_get(cpu, in->reg));                                     \
+        mmx_enter(cpu);                                                                        \
         mmx_set(cpu, in->reg, sse_to64(simde_mm_##function(a, sse_low64(n > 255 ? 255 : n)))); \
-    }                                                                                  \
-    EXEC_RM(mmx_##name)                                                                \
-    EXEC_BODY(mmx_##name##_imm)                                                        \
-    {                                                                                  \
-        mmx_check(cpu);                                                                \
-        simde__m128i a = sse_low64(mmx_get(cpu, in->rm));                              \
-        mmx_enter(cpu);                                                                \
-        mmx_set(cpu, in->rm, sse_to64(simde_mm_##function(a, sse_low64(in->imm & 255)))); \
-    }                                                                                  \
+    }                                                                                          \
+    EXEC_RM(mmx_##name)                                                                        \
+    EXEC_BODY(mmx_##name##_imm)                                                                \
+    {                                                                                          \
+        mmx_check(cpu);                                                                        \
+        simde__m128i a = sse_low64(mmx_get(cpu, in->rm));                                      \
+        mmx_enter(cpu);                                                                        \
+        mmx_set(cpu, in->rm, sse_to64(simde_mm_##function(a, sse_low64(in->imm & 255))));      \
+    }                                                                                          \
     EXEC(mmx_##name##_imm)
 MMX_SHIFT(psrlw, srl_epi16)
 MMX_SHIFT(psrld, srl_epi32)
@@ -144,7 +145,7 @@ EXEC_RM(mmx_pshufw)
 
 EXEC_BODY_RM(mmx_palignr)
 {
-    uint8_t wide[24] = {0};
+    uint8_t wide[24] = { 0 };
     uint64_t a = mmx_get(cpu, in->reg), b;
 
     mmx_check(cpu);

@@ -5,16 +5,16 @@
 
 /* ---- packed, and scalar between the precisions ---- */
 
-#define SSE_CONVERT(name, load, value, lanes)  \
-    EXEC_BODY_RM(name)                         \
-    {                                          \
-        sse_check(cpu);                        \
-        simde__m128i b = load(cpu, in, mem);   \
-        sse_begin(cpu);                        \
-        simde__m128i r = value;                \
+#define SSE_CONVERT(name, load, value, lanes)                                        \
+    EXEC_BODY_RM(name)                                                               \
+    {                                                                                \
+        sse_check(cpu);                                                              \
+        simde__m128i b = load(cpu, in, mem);                                         \
+        sse_begin(cpu);                                                              \
+        simde__m128i r = value;                                                      \
         sse_end_op(cpu, b, b, r, lanes, lanes == SSE_NONE ? SSE_OTHER : SSE_NARROW); \
-        xmm_set(cpu, in->reg, r);              \
-    }                                          \
+        xmm_set(cpu, in->reg, r);                                                    \
+    }                                                                                \
     EXEC_RM(name)
 SSE_CONVERT(cvtdq2ps, sse_rm, sse_cvtdq2ps(b), SSE_NONE)
 SSE_CONVERT(cvtdq2pd, sse_rm64, sse_cvtdq2pd(b), SSE_NONE)
@@ -29,32 +29,32 @@ SSE_CONVERT(cvtsd2ss, sse_rm64, sse_cvtsd2ss(xmm_get(cpu, in->reg), b), SSE_SS)
 
 /* ---- general registers; in->size 3 is a quadword ---- */
 
-#define SSE_FROM_INT(name, op)                                                            \
-    EXEC_BODY_RM(name)                                                                    \
-    {                                                                                     \
-        bool wide = in->size == 3;                                                        \
-        sse_check(cpu);                                                                   \
-        uint64_t v = wide ? rm_read(cpu, in, 8, mem) : rm_read(cpu, in, 4, mem);          \
-        simde__m128i a = xmm_get(cpu, in->reg);                                           \
-        sse_begin(cpu);                                                                   \
-        simde__m128i r = wide ? sse_##op##q(a, (int64_t)v) : sse_##op##l(a, (int32_t)v);  \
-        sse_end(cpu);                                                        \
-        xmm_set(cpu, in->reg, r);                                                         \
-    }                                                                                     \
+#define SSE_FROM_INT(name, op)                                                           \
+    EXEC_BODY_RM(name)                                                                   \
+    {                                                                                    \
+        bool wide = in->size == 3;                                                       \
+        sse_check(cpu);                                                                  \
+        uint64_t v = wide ? rm_read(cpu, in, 8, mem) : rm_read(cpu, in, 4, mem);         \
+        simde__m128i a = xmm_get(cpu, in->reg);                                          \
+        sse_begin(cpu);                                                                  \
+        simde__m128i r = wide ? sse_##op##q(a, (int64_t)v) : sse_##op##l(a, (int32_t)v); \
+        sse_end(cpu);                                                                    \
+        xmm_set(cpu, in->reg, r);                                                        \
+    }                                                                                    \
     EXEC_RM(name)
 SSE_FROM_INT(cvtsi2ss, cvtsi2ss)
 SSE_FROM_INT(cvtsi2sd, cvtsi2sd)
 
-#define SSE_TO_INT(name, load)                                                      \
-    EXEC_BODY_RM(name)                                                              \
-    {                                                                               \
-        sse_check(cpu);                                                             \
-        simde__m128i b = load(cpu, in, mem);                                        \
-        sse_begin(cpu);                                                             \
+#define SSE_TO_INT(name, load)                                                                \
+    EXEC_BODY_RM(name)                                                                        \
+    {                                                                                         \
+        sse_check(cpu);                                                                       \
+        simde__m128i b = load(cpu, in, mem);                                                  \
+        sse_begin(cpu);                                                                       \
         uint64_t v = in->size == 3 ? (uint64_t)sse_##name##q(b) : (uint32_t)sse_##name##l(b); \
-        sse_end(cpu);                                                  \
-        cpu->r[in->reg] = v;                                                        \
-    }                                                                               \
+        sse_end(cpu);                                                                         \
+        cpu->r[in->reg] = v;                                                                  \
+    }                                                                                         \
     EXEC_RM(name)
 SSE_TO_INT(cvtss2si, sse_rm32)
 SSE_TO_INT(cvttss2si, sse_rm32)
@@ -96,7 +96,7 @@ EXEC_RM(cvtpi2pd)
         simde__m128i b = load(cpu, in, mem); \
         sse_begin(cpu);                      \
         simde__m128i r = op(b);              \
-        sse_end(cpu);           \
+        sse_end(cpu);                        \
         mmx_enter(cpu);                      \
         mmx_set(cpu, in->reg, sse_to64(r));  \
     }                                        \

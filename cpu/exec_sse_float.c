@@ -6,26 +6,26 @@
 #include "cpu/sse_native.h"
 
 /* dst = dst op r/m; load: which part of the r/m operand */
-#define SSE_ARITH(name, load, lanes, op)                           \
-    EXEC_BODY_RM(name)                                             \
-    {                                                              \
-        sse_check(cpu);                                            \
-        simde__m128i b = load(cpu, in, mem);                       \
-        simde__m128i a = xmm_get(cpu, in->reg);                    \
-        sse_begin(cpu);                                            \
-        simde__m128i r = sse_##name(a, b);                         \
-        sse_end_op(cpu, a, b, r, lanes, op);                       \
-        xmm_set(cpu, in->reg, r);                                  \
-    }                                                              \
+#define SSE_ARITH(name, load, lanes, op)        \
+    EXEC_BODY_RM(name)                          \
+    {                                           \
+        sse_check(cpu);                         \
+        simde__m128i b = load(cpu, in, mem);    \
+        simde__m128i a = xmm_get(cpu, in->reg); \
+        sse_begin(cpu);                         \
+        simde__m128i r = sse_##name(a, b);      \
+        sse_end_op(cpu, a, b, r, lanes, op);    \
+        xmm_set(cpu, in->reg, r);               \
+    }                                           \
     EXEC_RM(name)
-#define SSE_ARITH_ALL(name, op)              \
-    SSE_ARITH(name##ps, sse_rm, SSE_PS, op)  \
-    SSE_ARITH(name##pd, sse_rm, SSE_PD, op)  \
+#define SSE_ARITH_ALL(name, op)               \
+    SSE_ARITH(name##ps, sse_rm, SSE_PS, op)   \
+    SSE_ARITH(name##pd, sse_rm, SSE_PD, op)   \
     SSE_ARITH(name##ss, sse_rm32, SSE_SS, op) \
     SSE_ARITH(name##sd, sse_rm64, SSE_SD, op)
-#define SSE_SELECT_ALL(name)                          \
-    SSE_ARITH(name##ps, sse_rm, SSE_NONE, SSE_OTHER)  \
-    SSE_ARITH(name##pd, sse_rm, SSE_NONE, SSE_OTHER)  \
+#define SSE_SELECT_ALL(name)                           \
+    SSE_ARITH(name##ps, sse_rm, SSE_NONE, SSE_OTHER)   \
+    SSE_ARITH(name##pd, sse_rm, SSE_NONE, SSE_OTHER)   \
     SSE_ARITH(name##ss, sse_rm32, SSE_NONE, SSE_OTHER) \
     SSE_ARITH(name##sd, sse_rm64, SSE_NONE, SSE_OTHER)
 SSE_ARITH_ALL(add, SSE_ADD)
@@ -37,32 +37,32 @@ SSE_SELECT_ALL(max)
 SSE_ARITH(sqrtss, sse_rm32, SSE_NONE, SSE_OTHER)
 SSE_ARITH(sqrtsd, sse_rm64, SSE_NONE, SSE_OTHER)
 
-#define SSE_SQRT(name)                       \
-    EXEC_BODY_RM(name)                       \
-    {                                        \
-        sse_check(cpu);                      \
+#define SSE_SQRT(name)                         \
+    EXEC_BODY_RM(name)                         \
+    {                                          \
+        sse_check(cpu);                        \
         simde__m128i b = sse_rm(cpu, in, mem); \
-        sse_begin(cpu);                      \
-        simde__m128i r = sse_##name(b);      \
-        sse_end(cpu);           \
-        xmm_set(cpu, in->reg, r);            \
-    }                                        \
+        sse_begin(cpu);                        \
+        simde__m128i r = sse_##name(b);        \
+        sse_end(cpu);                          \
+        xmm_set(cpu, in->reg, r);              \
+    }                                          \
     EXEC_RM(name)
 SSE_SQRT(sqrtps)
 SSE_SQRT(sqrtpd)
 
 /* ---- comparison ---- */
 
-#define SSE_COMPARE(name, load)                                              \
-    EXEC_BODY_RM(name)                                                       \
-    {                                                                        \
-        sse_check(cpu);                                                      \
-        simde__m128i b = load(cpu, in, mem);                                 \
-        sse_begin(cpu);                                                      \
+#define SSE_COMPARE(name, load)                                                   \
+    EXEC_BODY_RM(name)                                                            \
+    {                                                                             \
+        sse_check(cpu);                                                           \
+        simde__m128i b = load(cpu, in, mem);                                      \
+        sse_begin(cpu);                                                           \
         simde__m128i r = sse_##name(xmm_get(cpu, in->reg), b, (unsigned)in->imm); \
-        sse_end(cpu);                                           \
-        xmm_set(cpu, in->reg, r);                                            \
-    }                                                                        \
+        sse_end(cpu);                                                             \
+        xmm_set(cpu, in->reg, r);                                                 \
+    }                                                                             \
     EXEC_RM(name)
 SSE_COMPARE(cmpps, sse_rm)
 SSE_COMPARE(cmppd, sse_rm)
@@ -70,16 +70,16 @@ SSE_COMPARE(cmpss, sse_rm32)
 SSE_COMPARE(cmpsd, sse_rm64)
 
 /* ZF PF CF; OF SF AF are 0 */
-#define SSE_COMI(name, load)                                                    \
-    EXEC_BODY_RM(name)                                                          \
-    {                                                                           \
-        sse_check(cpu);                                                         \
-        simde__m128i b = load(cpu, in, mem);                                    \
-        sse_begin(cpu);                                                         \
-        struct sse_order o = sse_##name(xmm_get(cpu, in->reg), b);              \
-        sse_end(cpu);                                              \
+#define SSE_COMI(name, load)                                                               \
+    EXEC_BODY_RM(name)                                                                     \
+    {                                                                                      \
+        sse_check(cpu);                                                                    \
+        simde__m128i b = load(cpu, in, mem);                                               \
+        sse_begin(cpu);                                                                    \
+        struct sse_order o = sse_##name(xmm_get(cpu, in->reg), b);                         \
+        sse_end(cpu);                                                                      \
         flags_set(&cpu->flags, (o.zf ? FL_Z : 0) | (o.pf ? FL_P : 0) | (o.cf ? FL_C : 0)); \
-    }                                                                           \
+    }                                                                                      \
     EXEC_RM(name)
 SSE_COMI(comiss, sse_rm32)
 SSE_COMI(comisd, sse_rm64)
@@ -90,13 +90,13 @@ SSE_COMI(ucomisd, sse_rm64)
 
 static inline simde__m128i sse_even32(simde__m128i a, simde__m128i b) /* a0 a2 b0 b2 */
 {
-    return simde_mm_castps_si128(simde_mm_shuffle_ps(simde_mm_castsi128_ps(a),
-                                                     simde_mm_castsi128_ps(b), 0x88));
+    return simde_mm_castps_si128(
+        simde_mm_shuffle_ps(simde_mm_castsi128_ps(a), simde_mm_castsi128_ps(b), 0x88));
 }
 static inline simde__m128i sse_odd32(simde__m128i a, simde__m128i b) /* a1 a3 b1 b3 */
 {
-    return simde_mm_castps_si128(simde_mm_shuffle_ps(simde_mm_castsi128_ps(a),
-                                                     simde_mm_castsi128_ps(b), 0xdd));
+    return simde_mm_castps_si128(
+        simde_mm_shuffle_ps(simde_mm_castsi128_ps(a), simde_mm_castsi128_ps(b), 0xdd));
 }
 #define SSE_HORIZONTAL(name, function, even, odd, lanes, op)              \
     EXEC_BODY_RM(name)                                                    \
@@ -116,20 +116,20 @@ SSE_HORIZONTAL(haddpd, sse_addpd, simde_mm_unpacklo_epi64, simde_mm_unpackhi_epi
 SSE_HORIZONTAL(hsubpd, sse_subpd, simde_mm_unpacklo_epi64, simde_mm_unpackhi_epi64, SSE_PD, SSE_SUB)
 
 /* even lanes subtracted, odd lanes added; zeros elsewhere raise nothing */
-#define SSE_ADDSUB(name, sub, add, even, lanes)                               \
-    EXEC_BODY_RM(name)                                                        \
-    {                                                                         \
-        sse_check(cpu);                                                       \
-        simde__m128i a = xmm_get(cpu, in->reg), b = sse_rm(cpu, in, mem);     \
-        simde__m128i mask = even;                                             \
-        sse_begin(cpu);                                                       \
-        simde__m128i s = sub(simde_mm_and_si128(a, mask), simde_mm_and_si128(b, mask)); \
+#define SSE_ADDSUB(name, sub, add, even, lanes)                                               \
+    EXEC_BODY_RM(name)                                                                        \
+    {                                                                                         \
+        sse_check(cpu);                                                                       \
+        simde__m128i a = xmm_get(cpu, in->reg), b = sse_rm(cpu, in, mem);                     \
+        simde__m128i mask = even;                                                             \
+        sse_begin(cpu);                                                                       \
+        simde__m128i s = sub(simde_mm_and_si128(a, mask), simde_mm_and_si128(b, mask));       \
         simde__m128i t = add(simde_mm_andnot_si128(mask, a), simde_mm_andnot_si128(mask, b)); \
-        simde__m128i r = simde_mm_or_si128(simde_mm_and_si128(s, mask),       \
-                                           simde_mm_andnot_si128(mask, t));   \
-        sse_end_op(cpu, a, b, r, lanes, SSE_ADDSUB);                          \
-        xmm_set(cpu, in->reg, r);                                             \
-    }                                                                         \
+        simde__m128i r = simde_mm_or_si128(simde_mm_and_si128(s, mask),                       \
+                                           simde_mm_andnot_si128(mask, t));                   \
+        sse_end_op(cpu, a, b, r, lanes, SSE_ADDSUB);                                          \
+        xmm_set(cpu, in->reg, r);                                                             \
+    }                                                                                         \
     EXEC_RM(name)
 SSE_ADDSUB(addsubps, sse_subps, sse_addps, simde_mm_set_epi32(0, -1, 0, -1), SSE_PS)
 SSE_ADDSUB(addsubpd, sse_subpd, sse_addpd, simde_mm_set_epi64x(0, -1), SSE_PD)

@@ -4,13 +4,13 @@
 #include "cpu/sse.h"
 
 /* dst = expression of a (destination) and b (r/m) */
-#define SSE_INT(name, expression)                                                \
-    EXEC_BODY_RM(name)                                                           \
-    {                                                                            \
-        sse_check(cpu);                                                          \
-        simde__m128i b = sse_rm(cpu, in, mem), a = xmm_get(cpu, in->reg);        \
-        xmm_set(cpu, in->reg, expression);                                       \
-    }                                                                            \
+#define SSE_INT(name, expression)                                         \
+    EXEC_BODY_RM(name)                                                    \
+    {                                                                     \
+        sse_check(cpu);                                                   \
+        simde__m128i b = sse_rm(cpu, in, mem), a = xmm_get(cpu, in->reg); \
+        xmm_set(cpu, in->reg, expression);                                \
+    }                                                                     \
     EXEC_RM(name)
 #define SSE_INT2(name, function) SSE_INT(name, simde_mm_##function(a, b))
 /* one operand */
@@ -181,13 +181,19 @@ SSE_SHIFT(psllq, sll_epi64)
 /* bytes from..from+15 of 48: zeros, the register, zeros */
 static inline void sse_shift_bytes(struct cpu *cpu, const struct insn *in, unsigned from)
 {
-    uint8_t wide[48] = {0};
+    uint8_t wide[48] = { 0 };
 
     sse_check(cpu);
     memcpy(wide + 16, cpu->fpu.xmm[in->rm].u8, 16);
     memcpy(cpu->fpu.xmm[in->rm].u8, wide + from, 16);
 }
-EXEC_BODY(psrldq_imm) { sse_shift_bytes(cpu, in, 16 + (in->imm > 16 ? 16 : (unsigned)in->imm)); }
+EXEC_BODY(psrldq_imm)
+{
+    sse_shift_bytes(cpu, in, 16 + (in->imm > 16 ? 16 : (unsigned)in->imm));
+}
 EXEC(psrldq_imm)
-EXEC_BODY(pslldq_imm) { sse_shift_bytes(cpu, in, 16 - (in->imm > 16 ? 16 : (unsigned)in->imm)); }
+EXEC_BODY(pslldq_imm)
+{
+    sse_shift_bytes(cpu, in, 16 - (in->imm > 16 ? 16 : (unsigned)in->imm));
+}
 EXEC(pslldq_imm)

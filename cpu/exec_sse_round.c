@@ -10,8 +10,8 @@
 
 /* A number with `fraction` bits of fraction in `width` bits. Denormals: DAZ takes them as zeros;
  * else they round like other small numbers, without an exception of their own. */
-static uint64_t sse_round(uint64_t v, unsigned fraction, unsigned width, unsigned rounding, bool daz,
-                          uint32_t *flags)
+static uint64_t sse_round(uint64_t v, unsigned fraction, unsigned width, unsigned rounding,
+                          bool daz, uint32_t *flags)
 {
     uint64_t sign = v & BIT(width - 1), magnitude = v - sign;
     unsigned bias = (1u << (width - fraction - 2)) - 1;
@@ -30,8 +30,8 @@ static uint64_t sse_round(uint64_t v, unsigned fraction, unsigned width, unsigne
         return sign;
     if (e < bias) { /* below 1: 0 or 1 */
         uint64_t rest = magnitude == (uint64_t)(bias - 1) << fraction ? BIT(63) /* a half */
-                        : e == bias - 1                                ? BIT(63) | 1
-                                                                       : 1;
+                        : e == bias - 1                               ? BIT(63) | 1
+                                                                      : 1;
         uint64_t r = float80_round_bits(0, rest, 0, rounding, sign != 0, &inexact, &up);
 
         *flags |= FLOAT80_P;
@@ -46,8 +46,8 @@ static uint64_t sse_round(uint64_t v, unsigned fraction, unsigned width, unsigne
 }
 
 /* imm 1:0 rounding mode, 2: MXCSR's instead, 3: no precision exception */
-static simde__m128i sse_round_lanes(struct cpu *cpu, const struct insn *in, union xmm a, union xmm b,
-                                    unsigned lanes, bool wide)
+static simde__m128i sse_round_lanes(struct cpu *cpu, const struct insn *in, union xmm a,
+                                    union xmm b, unsigned lanes, bool wide)
 {
     uint32_t mxcsr = cpu->fpu.mxcsr;
     unsigned rounding = in->imm & 4 ? mxcsr >> 13 & 3 : in->imm & 3;
@@ -66,14 +66,13 @@ static simde__m128i sse_round_lanes(struct cpu *cpu, const struct insn *in, unio
     return xmm_to(a);
 }
 
-#define SSE_ROUND(name, load, lanes, wide)                                           \
-    EXEC_BODY_RM(name)                                                               \
-    {                                                                                \
-        sse_check(cpu);                                                              \
-        union xmm b = xmm_from(load(cpu, in, mem));                                  \
-        xmm_set(cpu, in->reg,                                                        \
-                sse_round_lanes(cpu, in, cpu->fpu.xmm[in->reg], b, lanes, wide));    \
-    }                                                                                \
+#define SSE_ROUND(name, load, lanes, wide)                                                      \
+    EXEC_BODY_RM(name)                                                                          \
+    {                                                                                           \
+        sse_check(cpu);                                                                         \
+        union xmm b = xmm_from(load(cpu, in, mem));                                             \
+        xmm_set(cpu, in->reg, sse_round_lanes(cpu, in, cpu->fpu.xmm[in->reg], b, lanes, wide)); \
+    }                                                                                           \
     EXEC_RM(name)
 SSE_ROUND(roundps, sse_rm, 4, false)
 SSE_ROUND(roundpd, sse_rm, 2, true)
@@ -151,14 +150,14 @@ static uint32_t sse_reciprocal_root(uint32_t v)
     return sse_approximation(0, 126 - k / 2, sse_isqrt(BIT(63) / significand), 7);
 }
 
-#define SSE_APPROXIMATE(name, load, function, lanes)             \
-    EXEC_BODY_RM(name)                                           \
-    {                                                            \
-        sse_check(cpu);                                          \
-        union xmm b = xmm_from(load(cpu, in, mem));              \
-        for (unsigned i = 0; i < lanes; i++)                     \
-            cpu->fpu.xmm[in->reg].u32[i] = function(b.u32[i]);   \
-    }                                                            \
+#define SSE_APPROXIMATE(name, load, function, lanes)           \
+    EXEC_BODY_RM(name)                                         \
+    {                                                          \
+        sse_check(cpu);                                        \
+        union xmm b = xmm_from(load(cpu, in, mem));            \
+        for (unsigned i = 0; i < lanes; i++)                   \
+            cpu->fpu.xmm[in->reg].u32[i] = function(b.u32[i]); \
+    }                                                          \
     EXEC_RM(name)
 SSE_APPROXIMATE(rcpps, sse_rm, sse_reciprocal, 4)
 SSE_APPROXIMATE(rcpss, sse_rm32, sse_reciprocal, 1)

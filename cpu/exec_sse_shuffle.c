@@ -3,18 +3,18 @@
 #include "cpu/sse.h"
 
 /* r/m, destination and result as arrays; the result becomes the destination */
-#define SSE_SHUFFLE(name, load, work)                              \
-    EXEC_BODY_RM(name)                                             \
-    {                                                              \
-        sse_check(cpu);                                            \
-        union xmm b = xmm_from(load(cpu, in, mem));                \
-        union xmm a = xmm_from(xmm_get(cpu, in->reg)), r = a;      \
-        const unsigned imm = (unsigned)in->imm;                    \
-        (void)imm;                                                 \
-        (void)a;                                                   \
-        work;                                                      \
-        xmm_set(cpu, in->reg, xmm_to(r));                          \
-    }                                                              \
+#define SSE_SHUFFLE(name, load, work)                         \
+    EXEC_BODY_RM(name)                                        \
+    {                                                         \
+        sse_check(cpu);                                       \
+        union xmm b = xmm_from(load(cpu, in, mem));           \
+        union xmm a = xmm_from(xmm_get(cpu, in->reg)), r = a; \
+        const unsigned imm = (unsigned)in->imm;               \
+        (void)imm;                                            \
+        (void)a;                                              \
+        work;                                                 \
+        xmm_set(cpu, in->reg, xmm_to(r));                     \
+    }                                                         \
     EXEC_RM(name)
 #define FOR(n) for (unsigned i = 0; i < (n); i++)
 
@@ -27,7 +27,7 @@ SSE_SHUFFLE(shufpd, sse_rm, FOR(2) r.u64[i] = (i < 1 ? a : b).u64[imm >> i & 1])
 
 EXEC_BODY_RM(palignr) /* destination above source, shifted right by bytes */
 {
-    uint8_t wide[48] = {0};
+    uint8_t wide[48] = { 0 };
 
     sse_check(cpu);
     simde__m128i b = sse_rm(cpu, in, mem);
@@ -68,15 +68,15 @@ SSE_SHUFFLE(pmovzxdq, sse_rm64, FOR(2) r.u64[i] = b.u32[i])
 
 /* ---- insertion: from a general register's low part, or from memory ---- */
 
-#define SSE_INSERT(name, type, field, last)                                          \
-    EXEC_BODY_RM(name)                                                               \
-    {                                                                                \
-        sse_check(cpu);                                                              \
-        uint64_t v = cpu->r[in->rm];                                                 \
-        if (mem)                                                                     \
+#define SSE_INSERT(name, type, field, last)                                            \
+    EXEC_BODY_RM(name)                                                                 \
+    {                                                                                  \
+        sse_check(cpu);                                                                \
+        uint64_t v = cpu->r[in->rm];                                                   \
+        if (mem)                                                                       \
             v = mmu_load(&cpu->mmu, linear_read(cpu, in, sizeof(type)), sizeof(type)); \
-        cpu->fpu.xmm[in->reg].field[in->imm & last] = (type)v;                       \
-    }                                                                                \
+        cpu->fpu.xmm[in->reg].field[in->imm & last] = (type)v;                         \
+    }                                                                                  \
     EXEC_RM(name)
 SSE_INSERT(pinsrb, uint8_t, u8, 15)
 SSE_INSERT(pinsrw, uint16_t, u16, 7)
@@ -109,17 +109,17 @@ EXEC_RM(insertps)
 
 /* ---- extraction: to memory at its size, to a register zero-extended ---- */
 
-#define SSE_EXTRACT(name, size, value)                                           \
-    EXEC_BODY_RM(name)                                                           \
-    {                                                                            \
-        sse_check(cpu);                                                          \
-        const union xmm *x = &cpu->fpu.xmm[in->reg];                             \
-        uint64_t v = value;                                                      \
-        if (mem)                                                                 \
-            mmu_store(&cpu->mmu, linear_write(cpu, in, size), v, size);          \
-        else                                                                     \
-            cpu->r[in->rm] = v;                                                  \
-    }                                                                            \
+#define SSE_EXTRACT(name, size, value)                                  \
+    EXEC_BODY_RM(name)                                                  \
+    {                                                                   \
+        sse_check(cpu);                                                 \
+        const union xmm *x = &cpu->fpu.xmm[in->reg];                    \
+        uint64_t v = value;                                             \
+        if (mem)                                                        \
+            mmu_store(&cpu->mmu, linear_write(cpu, in, size), v, size); \
+        else                                                            \
+            cpu->r[in->rm] = v;                                         \
+    }                                                                   \
     EXEC_RM(name)
 SSE_EXTRACT(pextrb, 1, x->u8[in->imm & 15])
 SSE_EXTRACT(pextrw_sse41, 2, x->u16[in->imm & 7])

@@ -3,9 +3,9 @@
 #include "cpu/sse.h"
 
 struct sse_strings {
-    int64_t a[16], b[16];     /* elements, extended as the immediate says */
+    int64_t a[16], b[16];      /* elements, extended as the immediate says */
     unsigned valid_a, valid_b; /* how many of them are part of the string */
-    unsigned count;           /* 8 words or 16 bytes */
+    unsigned count;            /* 8 words or 16 bytes */
 };
 
 static int64_t sse_element(const union xmm *x, unsigned i, unsigned imm)
@@ -74,7 +74,7 @@ static unsigned sse_aggregate(const struct sse_strings *s, unsigned how)
 static unsigned sse_compare_strings(struct cpu *cpu, const struct insn *in, bool mem, bool explicit)
 {
     union xmm a = cpu->fpu.xmm[in->reg], b = xmm_from(sse_rmu(cpu, in, mem));
-    struct sse_strings s = {.count = in->imm & 1 ? 8 : 16};
+    struct sse_strings s = { .count = in->imm & 1 ? 8 : 16 };
     bool wide = in->flags & IN_REXW;
     unsigned r;
 
@@ -110,7 +110,7 @@ static void sse_string_mask(struct cpu *cpu, const struct insn *in, bool mem, bo
 {
     sse_check(cpu);
     unsigned r = sse_compare_strings(cpu, in, mem, explicit);
-    union xmm x = {0};
+    union xmm x = { 0 };
 
     if (!(in->imm & 0x40)) {
         x.u64[0] = r;
@@ -123,11 +123,23 @@ static void sse_string_mask(struct cpu *cpu, const struct insn *in, bool mem, bo
     xmm_set(cpu, 0, xmm_to(x));
 }
 
-EXEC_BODY_RM(pcmpestri) { sse_string_index(cpu, in, mem, true); }
+EXEC_BODY_RM(pcmpestri)
+{
+    sse_string_index(cpu, in, mem, true);
+}
 EXEC_RM(pcmpestri)
-EXEC_BODY_RM(pcmpistri) { sse_string_index(cpu, in, mem, false); }
+EXEC_BODY_RM(pcmpistri)
+{
+    sse_string_index(cpu, in, mem, false);
+}
 EXEC_RM(pcmpistri)
-EXEC_BODY_RM(pcmpestrm) { sse_string_mask(cpu, in, mem, true); }
+EXEC_BODY_RM(pcmpestrm)
+{
+    sse_string_mask(cpu, in, mem, true);
+}
 EXEC_RM(pcmpestrm)
-EXEC_BODY_RM(pcmpistrm) { sse_string_mask(cpu, in, mem, false); }
+EXEC_BODY_RM(pcmpistrm)
+{
+    sse_string_mask(cpu, in, mem, false);
+}
 EXEC_RM(pcmpistrm)

@@ -54,20 +54,20 @@ static void x87_arith_reg(struct cpu *cpu, const struct insn *in, unsigned dst, 
 }
 
 /* memory operands: (name, bytes, conversion of v) */
-#define X87_MEMORY_OPERANDS(X)                                    \
-    X(m32, 4, float80_from_float32(&env, (uint32_t)v))            \
-    X(m64, 8, float80_from_float64(&env, v))                      \
-    X(i16, 2, float80_from_int64((int16_t)v))                     \
+#define X87_MEMORY_OPERANDS(X)                         \
+    X(m32, 4, float80_from_float32(&env, (uint32_t)v)) \
+    X(m64, 8, float80_from_float64(&env, v))           \
+    X(i16, 2, float80_from_int64((int16_t)v))          \
     X(i32, 4, float80_from_int64((int32_t)v))
 
-#define X(name, size, operand)                                            \
-    EXEC_BODY(x87_arith_##name)                                           \
-    {                                                                     \
-        x87_check(cpu);                                                   \
+#define X(name, size, operand)                                              \
+    EXEC_BODY(x87_arith_##name)                                             \
+    {                                                                       \
+        x87_check(cpu);                                                     \
         uint64_t v = mmu_load(&cpu->mmu, linear_read(cpu, in, size), size); \
-        struct float80_env env = x87_env(cpu, true);                      \
-        x87_arith_mem(cpu, in, &env, operand);                            \
-    }                                                                     \
+        struct float80_env env = x87_env(cpu, true);                        \
+        x87_arith_mem(cpu, in, &env, operand);                              \
+    }                                                                       \
     EXEC(x87_arith_##name)
 X87_MEMORY_OPERANDS(X)
 #undef X
@@ -97,7 +97,9 @@ EXEC(x87_arith_sti_pop)
 
 /* C3 C2 C0 by order */
 static const uint16_t x87_order_cc[] = {
-    [FLOAT80_LESS] = X87_C0, [FLOAT80_EQUAL] = X87_C3, [FLOAT80_GREATER] = 0,
+    [FLOAT80_LESS] = X87_C0,
+    [FLOAT80_EQUAL] = X87_C3,
+    [FLOAT80_GREATER] = 0,
     [FLOAT80_UNORDERED] = X87_C3 | X87_C2 | X87_C0,
 };
 
@@ -145,8 +147,11 @@ static void x87_compare_reg(struct cpu *cpu, const struct insn *in, bool quiet, 
     x87_compare(cpu, in, &env, x87_empty(cpu, x87_i(in)), x87_get(cpu, x87_i(in)), quiet, pops);
 }
 
-#define X87_COMPARE(name, quiet, pops)                   \
-    EXEC_BODY(name) { x87_compare_reg(cpu, in, quiet, pops); } \
+#define X87_COMPARE(name, quiet, pops)         \
+    EXEC_BODY(name)                            \
+    {                                          \
+        x87_compare_reg(cpu, in, quiet, pops); \
+    }                                          \
     EXEC(name)
 X87_COMPARE(x87_fcom, false, 0)
 X87_COMPARE(x87_fcomp, false, 1)
@@ -168,7 +173,9 @@ EXEC(x87_ftst)
 static void x87_compare_flags(struct cpu *cpu, const struct insn *in, bool quiet, bool pop)
 {
     static const uint16_t flags[] = {
-        [FLOAT80_LESS] = FL_C, [FLOAT80_EQUAL] = FL_Z, [FLOAT80_GREATER] = 0,
+        [FLOAT80_LESS] = FL_C,
+        [FLOAT80_EQUAL] = FL_Z,
+        [FLOAT80_GREATER] = 0,
         [FLOAT80_UNORDERED] = FL_ZPC,
     };
     struct float80_env env = x87_env(cpu, true);
@@ -188,8 +195,11 @@ static void x87_compare_flags(struct cpu *cpu, const struct insn *in, bool quiet
         x87_pop(cpu);
 }
 
-#define X87_COMPARE_FLAGS(name, quiet, pop)                     \
-    EXEC_BODY(name) { x87_compare_flags(cpu, in, quiet, pop); } \
+#define X87_COMPARE_FLAGS(name, quiet, pop)     \
+    EXEC_BODY(name)                             \
+    {                                           \
+        x87_compare_flags(cpu, in, quiet, pop); \
+    }                                           \
     EXEC(name)
 X87_COMPARE_FLAGS(x87_fcomi, false, false)
 X87_COMPARE_FLAGS(x87_fcomip, false, true)
@@ -244,9 +254,15 @@ static void x87_unary(struct cpu *cpu, const struct insn *in, bool arith,
         x87_set(cpu, 0, r);
 }
 
-EXEC_BODY(x87_fsqrt) { x87_unary(cpu, in, true, float80_sqrt); }
+EXEC_BODY(x87_fsqrt)
+{
+    x87_unary(cpu, in, true, float80_sqrt);
+}
 EXEC(x87_fsqrt)
-EXEC_BODY(x87_frndint) { x87_unary(cpu, in, false, float80_round_to_int); }
+EXEC_BODY(x87_frndint)
+{
+    x87_unary(cpu, in, false, float80_round_to_int);
+}
 EXEC(x87_frndint)
 
 /* ---- ST(0) with ST(1) ---- */
@@ -296,9 +312,15 @@ static void x87_remainder(struct cpu *cpu, const struct insn *in, bool nearest)
     x87_set_cc(cpu, (quotient & 4 ? X87_C0 : 0) | (quotient & 2 ? X87_C3 : 0) |
                         (quotient & 1 ? X87_C1 : 0) | (partial ? X87_C2 : 0));
 }
-EXEC_BODY(x87_fprem) { x87_remainder(cpu, in, false); }
+EXEC_BODY(x87_fprem)
+{
+    x87_remainder(cpu, in, false);
+}
 EXEC(x87_fprem)
-EXEC_BODY(x87_fprem1) { x87_remainder(cpu, in, true); }
+EXEC_BODY(x87_fprem1)
+{
+    x87_remainder(cpu, in, true);
+}
 EXEC(x87_fprem1)
 
 EXEC_BODY(x87_fxtract) /* the exponent replaces ST(0), then the significand is pushed */

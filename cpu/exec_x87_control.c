@@ -18,7 +18,10 @@ EXEC_BODY(x87_fnclex)
 }
 EXEC(x87_fnclex)
 
-EXEC_BODY(x87_nop_nowait) { x87_check_nowait(cpu); } /* FENI, FDISI, FSETPM of older coprocessors */
+EXEC_BODY(x87_nop_nowait)
+{
+    x87_check_nowait(cpu);
+} /* FENI, FDISI, FSETPM of older coprocessors */
 EXEC(x87_nop_nowait)
 
 EXEC_BODY(x87_fnop)
@@ -108,7 +111,10 @@ EXEC(x87_ffreep)
 
 enum { X87_ENV_16 = 14, X87_ENV_32 = 28, X87_REGISTERS = 80 };
 
-static bool x87_16bit(const struct insn *in) { return in->size == 1; }
+static bool x87_16bit(const struct insn *in)
+{
+    return in->size == 1;
+}
 static unsigned x87_env_bytes(const struct insn *in)
 {
     return x87_16bit(in) ? X87_ENV_16 : X87_ENV_32;
@@ -141,8 +147,8 @@ static void x87_env_save(struct cpu *cpu, const struct insn *in, uint8_t *image)
         ip += (uint32_t)f->cs << 4;
         dp += (uint32_t)f->ds << 4;
         x87_put(image, is16, 3, is16 ? ip : ip & 0xffff);
-        x87_put(image, is16, 4, is16 ? (ip >> 16 & 15) << 12 | f->opcode
-                                     : ip >> 16 << 12 | f->opcode);
+        x87_put(image, is16, 4,
+                is16 ? (ip >> 16 & 15) << 12 | f->opcode : ip >> 16 << 12 | f->opcode);
         x87_put(image, is16, 5, is16 ? dp : dp & 0xffff);
         x87_put(image, is16, 6, is16 ? (dp >> 16 & 15) << 12 : dp >> 16 << 12);
     } else {

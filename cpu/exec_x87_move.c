@@ -49,7 +49,7 @@ static void x87_load_raw(struct cpu *cpu, const struct insn *in, struct float80 
 EXEC_BODY(x87_load_m80)
 {
     uint8_t bytes[10];
-    struct float80 v = {0};
+    struct float80 v = { 0 };
 
     x87_check(cpu);
     mmu_load_bytes(&cpu->mmu, linear_read(cpu, in, 10), bytes, 10);
@@ -94,12 +94,12 @@ EXEC_BODY(x87_load_constant)
         int32_t exponent;
         uint64_t significand, rest;
     } constants[] = {
-        {0, UINT64_C(0x8000000000000000), 0},
-        {1, UINT64_C(0xd49a784bcd1b8afe), UINT64_C(0x492bf6ff4dafdb4c)},
-        {0, UINT64_C(0xb8aa3b295c17f0bb), UINT64_C(0xbe87fed0691d3e88)},
-        {1, UINT64_C(0xc90fdaa22168c234), UINT64_C(0xc4c6628b80dc1cd1)},
-        {-2, UINT64_C(0x9a209a84fbcff798), UINT64_C(0x8f8959ac0b7c9178)},
-        {-1, UINT64_C(0xb17217f7d1cf79ab), UINT64_C(0xc9e3b39803f2f6af)},
+        { 0, UINT64_C(0x8000000000000000), 0 },
+        { 1, UINT64_C(0xd49a784bcd1b8afe), UINT64_C(0x492bf6ff4dafdb4c) },
+        { 0, UINT64_C(0xb8aa3b295c17f0bb), UINT64_C(0xbe87fed0691d3e88) },
+        { 1, UINT64_C(0xc90fdaa22168c234), UINT64_C(0xc4c6628b80dc1cd1) },
+        { -2, UINT64_C(0x9a209a84fbcff798), UINT64_C(0x8f8959ac0b7c9178) },
+        { -1, UINT64_C(0xb17217f7d1cf79ab), UINT64_C(0xc9e3b39803f2f6af) },
     };
     struct float80_env env = x87_env(cpu, false);
     struct float80 v = float80_zero(false);
@@ -125,14 +125,14 @@ static uint64_t x87_to_int(struct float80_env *env, struct float80 a, unsigned b
 {
     return (uint64_t)float80_to_int(env, a, bits, chop);
 }
-#define X87_TO_INT(bits)                                                      \
-    static uint64_t x87_to_i##bits(struct float80_env *env, struct float80 a) \
-    {                                                                         \
-        return x87_to_int(env, a, bits, false);                               \
-    }                                                                         \
+#define X87_TO_INT(bits)                                                        \
+    static uint64_t x87_to_i##bits(struct float80_env *env, struct float80 a)   \
+    {                                                                           \
+        return x87_to_int(env, a, bits, false);                                 \
+    }                                                                           \
     static uint64_t x87_chop_i##bits(struct float80_env *env, struct float80 a) \
-    {                                                                         \
-        return x87_to_int(env, a, bits, true);                                \
+    {                                                                           \
+        return x87_to_int(env, a, bits, true);                                  \
     }
 X87_TO_INT(16)
 X87_TO_INT(32)
@@ -161,8 +161,11 @@ static void x87_store(struct cpu *cpu, const struct insn *in, unsigned size, x87
         x87_pop(cpu);
 }
 
-#define X87_STORE(name, size, convert)                          \
-    EXEC_BODY(x87_store_##name) { x87_store(cpu, in, size, convert); } \
+#define X87_STORE(name, size, convert)     \
+    EXEC_BODY(x87_store_##name)            \
+    {                                      \
+        x87_store(cpu, in, size, convert); \
+    }                                      \
     EXEC(x87_store_##name)
 X87_STORE(m32, 4, x87_to_m32)
 X87_STORE(m64, 8, float80_to_float64)
@@ -201,9 +204,15 @@ static void x87_store_ten(struct cpu *cpu, const struct insn *in, bool bcd)
     if (x87_may_store(&env))
         x87_pop(cpu);
 }
-EXEC_BODY(x87_store_m80) { x87_store_ten(cpu, in, false); }
+EXEC_BODY(x87_store_m80)
+{
+    x87_store_ten(cpu, in, false);
+}
 EXEC(x87_store_m80)
-EXEC_BODY(x87_store_bcd) { x87_store_ten(cpu, in, true); }
+EXEC_BODY(x87_store_bcd)
+{
+    x87_store_ten(cpu, in, true);
+}
 EXEC(x87_store_bcd)
 
 static void x87_store_reg(struct cpu *cpu, const struct insn *in, bool pop)
@@ -223,9 +232,15 @@ static void x87_store_reg(struct cpu *cpu, const struct insn *in, bool pop)
     if (pop)
         x87_pop(cpu);
 }
-EXEC_BODY(x87_fst) { x87_store_reg(cpu, in, false); }
+EXEC_BODY(x87_fst)
+{
+    x87_store_reg(cpu, in, false);
+}
 EXEC(x87_fst)
-EXEC_BODY(x87_fstp) { x87_store_reg(cpu, in, true); }
+EXEC_BODY(x87_fstp)
+{
+    x87_store_reg(cpu, in, true);
+}
 EXEC(x87_fstp)
 
 EXEC_BODY(x87_fstp_quiet) /* D9 D8: an empty ST(0) is no fault, it is just popped (measured) */
@@ -268,7 +283,7 @@ EXEC(x87_fxch)
 /* FCMOVB, E, BE, U by ModRM.reg 0 to 3; DB instead of DA negates */
 EXEC_BODY(x87_fcmov)
 {
-    static const uint16_t flags[] = {FL_C, FL_Z, FL_C | FL_Z, FL_P};
+    static const uint16_t flags[] = { FL_C, FL_Z, FL_C | FL_Z, FL_P };
     bool negate = insn_rows[in->id].map == GRP_DB;
     bool condition = (flags_get(&cpu->flags) & flags[x87_op(in) & 3]) != 0;
 

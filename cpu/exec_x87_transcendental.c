@@ -135,7 +135,7 @@ static struct float80 x87_value_fyl2x(struct float80_env *env, struct float80 x,
         return float80_infinity(float80_sign(y) != below_one);
     if (cy == FLOAT80_ZERO || one)
         return float80_zero(float80_sign(y) != below_one);
-    struct float80_env nearest = {.masks = FLOAT80_ALL, .precision = 64};
+    struct float80_env nearest = { .masks = FLOAT80_ALL, .precision = 64 };
     struct float80 log = x87_from_native(&nearest, x87_call(log2l, x87_to_native(x)));
     bool power = x.significand == BIT(63); /* of two: the logarithm is exact */
     env->precision = 64;
@@ -145,8 +145,7 @@ static struct float80 x87_value_fyl2x(struct float80_env *env, struct float80 x,
 }
 
 /* y * log2(x + 1), for small x; special values by [SDM 2A "FYL2XP1"] */
-static struct float80 x87_value_fyl2xp1(struct float80_env *env, struct float80 x,
-                                        struct float80 y)
+static struct float80 x87_value_fyl2xp1(struct float80_env *env, struct float80 x, struct float80 y)
 {
     enum float80_class cx = float80_classify(x), cy = float80_classify(y);
     struct float80 result;
@@ -164,15 +163,20 @@ static struct float80 x87_value_fyl2xp1(struct float80_env *env, struct float80 
         return float80_infinity(sign);
     if (cx == FLOAT80_ZERO || cy == FLOAT80_ZERO)
         return float80_zero(sign);
-    long double v = x87_to_native(x);
+    /* a denormal logarithm would lose bits before the multiplication */
+    int scale = float80_exponent(x) == 0 ? 128 : 0;
+    long double v = ldexpl(x87_to_native(x), scale);
     if (v <= -1) /* undefined: the domain is 1 - sqrt(1/2) around 0 */
         return x;
-    long double low, log = x87_product(x87_call(log1pl, v), 0xb.8aa3b29p-3L,
-                                       0x5.c17f0bbbe87fed0p-35L, &low);
-    struct float80_env nearest = {.masks = FLOAT80_ALL, .precision = 64};
-    result = float80_mul(env, y, x87_from_native(&nearest, log + low));
+    long double low,
+        log = x87_product(x87_call(log1pl, v), 0xb.8aa3b29p-3L, 0x5.c17f0bbbe87fed0p-35L, &low);
+    struct float80_env nearest = { .masks = FLOAT80_ALL, .precision = 64 };
+    result = x87_from_native(&nearest, log + low);
     env->flags |= FLOAT80_P;
-    return result;
+    if (scale == 0)
+        return float80_mul(env, y, result);
+    result = float80_mul(&nearest, y, result);
+    return float80_scale(env, result, float80_from_int64(-scale));
 }
 
 /* arctan(y / x) with the quadrant of (x, y); [SDM 2A "FPATAN"] is atan2 of the C standard */
@@ -185,8 +189,8 @@ static struct float80 x87_value_fpatan(struct float80_env *env, struct float80 x
         return result;
     if (!float80_denormal(env, x) || !float80_denormal(env, y))
         return x;
-    bool to_zero = !float80_sign(x) && (cy == FLOAT80_ZERO || (cx == FLOAT80_INFINITY &&
-                                                               cy != FLOAT80_INFINITY));
+    bool to_zero = !float80_sign(x) &&
+                   (cy == FLOAT80_ZERO || (cx == FLOAT80_INFINITY && cy != FLOAT80_INFINITY));
     if (to_zero)
         return float80_zero(float80_sign(y));
     long double nx = cx == FLOAT80_INFINITY ? (float80_sign(x) ? -INFINITY : INFINITY)
@@ -220,11 +224,20 @@ static void x87_two(struct cpu *cpu, const struct insn *in, x87_function2 *funct
     x87_pop(cpu);
 }
 
-EXEC_BODY(x87_fyl2x) { x87_two(cpu, in, x87_value_fyl2x); }
+EXEC_BODY(x87_fyl2x)
+{
+    x87_two(cpu, in, x87_value_fyl2x);
+}
 EXEC(x87_fyl2x)
-EXEC_BODY(x87_fyl2xp1) { x87_two(cpu, in, x87_value_fyl2xp1); }
+EXEC_BODY(x87_fyl2xp1)
+{
+    x87_two(cpu, in, x87_value_fyl2xp1);
+}
 EXEC(x87_fyl2xp1)
-EXEC_BODY(x87_fpatan) { x87_two(cpu, in, x87_value_fpatan); }
+EXEC_BODY(x87_fpatan)
+{
+    x87_two(cpu, in, x87_value_fpatan);
+}
 EXEC(x87_fpatan)
 
 EXEC_BODY(x87_f2xm1)
@@ -294,7 +307,10 @@ static struct float80 x87_value_trig(struct float80_env *env, enum x87_trig whic
     switch (which) {
     case X87_SIN: v = quadrant & 1 ? cosine : sine; break;
     case X87_COS: v = quadrant & 1 ? sine : cosine; break;
-    default: v = quadrant & 1 ? -cosine / sine : x87_call(tanl, r) + low / (c * c); break;
+    default:
+        v = x87_call(tanl, r) + low / (c * c);
+        v = quadrant & 1 ? -1 / v : v;
+        break;
     }
     bool negate = which == X87_SIN   ? (quadrant & 2) != 0
                   : which == X87_COS ? quadrant == 1 || quadrant == 2
@@ -346,9 +362,15 @@ static void x87_sin_or_cos(struct cpu *cpu, const struct insn *in, enum x87_trig
         return;
     x87_set(cpu, 0, r);
 }
-EXEC_BODY(x87_fsin) { x87_sin_or_cos(cpu, in, X87_SIN); }
+EXEC_BODY(x87_fsin)
+{
+    x87_sin_or_cos(cpu, in, X87_SIN);
+}
 EXEC(x87_fsin)
-EXEC_BODY(x87_fcos) { x87_sin_or_cos(cpu, in, X87_COS); }
+EXEC_BODY(x87_fcos)
+{
+    x87_sin_or_cos(cpu, in, X87_COS);
+}
 EXEC(x87_fcos)
 
 /* FSINCOS and FPTAN: one result replaces ST(0), the other (the cosine, or 1.0) is pushed; a NaN is
@@ -383,7 +405,13 @@ static void x87_trig_push(struct cpu *cpu, const struct insn *in, enum x87_trig 
     x87_set_top(cpu, x87_top(cpu) - 1);
     x87_set(cpu, 0, second);
 }
-EXEC_BODY(x87_fsincos) { x87_trig_push(cpu, in, X87_SIN); }
+EXEC_BODY(x87_fsincos)
+{
+    x87_trig_push(cpu, in, X87_SIN);
+}
 EXEC(x87_fsincos)
-EXEC_BODY(x87_fptan) { x87_trig_push(cpu, in, X87_TAN); }
+EXEC_BODY(x87_fptan)
+{
+    x87_trig_push(cpu, in, X87_TAN);
+}
 EXEC(x87_fptan)

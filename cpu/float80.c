@@ -79,7 +79,9 @@ bool float80_nan_operands(struct float80_env *env, struct float80 a, struct floa
         return false;
     if (float80_is_snan(a) || float80_is_snan(b))
         env->flags |= FLOAT80_I;
-    *result = float80_quiet(ca != FLOAT80_NAN ? b : cb != FLOAT80_NAN ? a : float80_choose_nan(a, b));
+    *result = float80_quiet(ca != FLOAT80_NAN   ? b
+                            : cb != FLOAT80_NAN ? a
+                                                : float80_choose_nan(a, b));
     return true;
 }
 
@@ -93,7 +95,7 @@ bool float80_denormal(struct float80_env *env, struct float80 a)
 
 struct float80_parts float80_unpack(struct float80 a)
 {
-    struct float80_parts p = {float80_sign(a), (int32_t)float80_exponent(a), a.significand};
+    struct float80_parts p = { float80_sign(a), (int32_t)float80_exponent(a), a.significand };
 
     if (p.exponent == 0) {
         unsigned shift = (unsigned)__builtin_clzll(p.significand);
@@ -347,8 +349,7 @@ struct float80 float80_div(struct float80_env *env, struct float80 a, struct flo
     uint64_t quotient = (uint64_t)(n / pb.significand);
     float80_u128 remainder = (n % pb.significand) << 64;
     uint64_t rest = (uint64_t)(remainder / pb.significand);
-    return float80_pack(env, sign, exponent, quotient,
-                        rest | (remainder % pb.significand != 0));
+    return float80_pack(env, sign, exponent, quotient, rest | (remainder % pb.significand != 0));
 }
 
 /* floor of the square root, digit by digit: no native floating point, whose flags are the guest's */
@@ -390,5 +391,7 @@ struct float80 float80_sqrt(struct float80_env *env, struct float80 a)
     uint64_t root = float80_root((float80_u128)p.significand << (odd ? 64 : 63), &exact,
                                  &above_half);
     return float80_pack(env, false, (e - odd) / 2 + FLOAT80_BIAS, root,
-                        exact ? 0 : above_half ? UINT64_C(3) << 62 : UINT64_C(1) << 62);
+                        exact        ? 0
+                        : above_half ? UINT64_C(3) << 62
+                                     : UINT64_C(1) << 62);
 }

@@ -13,8 +13,13 @@
 #include "cpu/fpu.h"
 
 enum { /* exceptions: status word 5:0, masks: control word 5:0 */
-    FLOAT80_I = 1, FLOAT80_D = 2, FLOAT80_Z = 4, FLOAT80_O = 8, FLOAT80_U = 16, FLOAT80_P = 32,
-    FLOAT80_ALL = 63
+       FLOAT80_I = 1,
+       FLOAT80_D = 2,
+       FLOAT80_Z = 4,
+       FLOAT80_O = 8,
+       FLOAT80_U = 16,
+       FLOAT80_P = 32,
+       FLOAT80_ALL = 63
 };
 enum { FLOAT80_NEAREST, FLOAT80_DOWN, FLOAT80_TO_UP, FLOAT80_CHOP }; /* control word RC */
 
@@ -28,8 +33,12 @@ struct float80_env {
 };
 
 enum float80_class { /* FXAM's values: C3 C2 C0 as 4 2 1 */
-    FLOAT80_UNSUPPORTED = 0, FLOAT80_NAN = 1, FLOAT80_NORMAL = 2, FLOAT80_INFINITY = 3,
-    FLOAT80_ZERO = 4, FLOAT80_DENORMAL = 6 /* pseudo-denormals too */
+                     FLOAT80_UNSUPPORTED = 0,
+                     FLOAT80_NAN = 1,
+                     FLOAT80_NORMAL = 2,
+                     FLOAT80_INFINITY = 3,
+                     FLOAT80_ZERO = 4,
+                     FLOAT80_DENORMAL = 6 /* pseudo-denormals too */
 };
 enum float80_order { FLOAT80_LESS, FLOAT80_EQUAL, FLOAT80_GREATER, FLOAT80_UNORDERED };
 
@@ -37,15 +46,24 @@ enum { FLOAT80_BIAS = 16383, FLOAT80_EXP_MAX = 0x7fff, FLOAT80_WRAP = 24576 };
 
 static inline struct float80 float80_make(bool sign, unsigned exponent, uint64_t significand)
 {
-    struct float80 f = {0};
+    struct float80 f = { 0 };
 
     f.significand = significand;
     f.sign_exponent = (uint16_t)((unsigned)sign << 15 | exponent);
     return f;
 }
-static inline bool float80_sign(struct float80 a) { return a.sign_exponent >> 15; }
-static inline unsigned float80_exponent(struct float80 a) { return a.sign_exponent & 0x7fffu; }
-static inline struct float80 float80_zero(bool sign) { return float80_make(sign, 0, 0); }
+static inline bool float80_sign(struct float80 a)
+{
+    return a.sign_exponent >> 15;
+}
+static inline unsigned float80_exponent(struct float80 a)
+{
+    return a.sign_exponent & 0x7fffu;
+}
+static inline struct float80 float80_zero(bool sign)
+{
+    return float80_make(sign, 0, 0);
+}
 static inline struct float80 float80_infinity(bool sign)
 {
     return float80_make(sign, FLOAT80_EXP_MAX, UINT64_C(1) << 63);
@@ -57,7 +75,10 @@ static inline struct float80 float80_indefinite(void)
 }
 
 enum float80_class float80_classify(struct float80 a);
-static inline bool float80_is_nan(struct float80 a) { return float80_classify(a) == FLOAT80_NAN; }
+static inline bool float80_is_nan(struct float80 a)
+{
+    return float80_classify(a) == FLOAT80_NAN;
+}
 bool float80_is_snan(struct float80 a);
 
 /* ---- cpu/float80.c ---- */

@@ -19,7 +19,7 @@ struct float80 float80_from_int64(int64_t v)
 struct float80_format {
     unsigned fraction, exponent;
 };
-static const struct float80_format float80_single = {23, 8}, float80_double = {52, 11};
+static const struct float80_format float80_single = { 23, 8 }, float80_double = { 52, 11 };
 
 /* Exact. SNaNs stay SNaNs, and a denormal is remembered: whether they raise something depends on
  * the other operand. */
@@ -176,7 +176,7 @@ struct float80 float80_from_bcd(const uint8_t bcd[10])
 
 void float80_to_bcd(struct float80_env *env, struct float80 a, uint8_t bcd[10])
 {
-    static const uint8_t indefinite[10] = {0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff};
+    static const uint8_t indefinite[10] = { 0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff, 0xff };
     uint64_t magnitude;
     bool inexact;
 

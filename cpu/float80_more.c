@@ -156,7 +156,7 @@ struct float80_division {
 static struct float80_division float80_divide(uint64_t a, unsigned shift, uint64_t d)
 {
     float80_u128 n = (float80_u128)a << shift;
-    struct float80_division r = {(uint64_t)(n % d), (uint64_t)(n / d)};
+    struct float80_division r = { (uint64_t)(n % d), (uint64_t)(n / d) };
 
     return r;
 }
@@ -180,7 +180,7 @@ static struct float80 float80_rem_parts(struct float80_env *env, struct float80_
                                         bool *partial)
 {
     int32_t d = a.exponent - b.exponent;
-    struct float80_division r = {a.significand, 0};
+    struct float80_division r = { a.significand, 0 };
     int32_t exponent = b.exponent;
     bool sign = a.sign;
 

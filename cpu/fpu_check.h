@@ -5,8 +5,15 @@
 #include "cpu/cpu.h"
 
 enum { /* x87 status word, beside the exceptions FLOAT80_* in 5:0 */
-    X87_SF = 0x40, X87_ES = 0x80, X87_C0 = 0x100, X87_C1 = 0x200, X87_C2 = 0x400,
-    X87_C3 = 0x4000, X87_BUSY = 0x8000, X87_TOP_SHIFT = 11, X87_CC = 0x4700
+       X87_SF = 0x40,
+       X87_ES = 0x80,
+       X87_C0 = 0x100,
+       X87_C1 = 0x200,
+       X87_C2 = 0x400,
+       X87_C3 = 0x4000,
+       X87_BUSY = 0x8000,
+       X87_TOP_SHIFT = 11,
+       X87_CC = 0x4700
 };
 
 _Noreturn void fpu_raise_no_sse(struct cpu *cpu); /* #UD or #NM */

@@ -73,7 +73,7 @@ static bool sse_tiny(union xmm x, enum sse_lanes lanes)
 
 static struct float80 sse_widen(const struct cpu *cpu, const union xmm *x, unsigned i, bool wide)
 {
-    struct float80_env env = {0};
+    struct float80_env env = { 0 };
     struct float80 v = wide ? float80_from_float64(&env, x->u64[i])
                             : float80_from_float32(&env, x->u32[i]);
 
@@ -83,13 +83,13 @@ static struct float80 sse_widen(const struct cpu *cpu, const union xmm *x, unsig
 /* Is a lane's result inexact? An unmasked overflow or underflow reports whether it is with unbounded
  * exponents, not the loss by denormalizing or saturating. The x87's wide exponents and narrow
  * precisions compute the former, narrowing the result under the guest's masks the latter. */
-static bool sse_inexact_lane(const struct cpu *cpu, const union xmm *a, const union xmm *b, unsigned i,
-                             enum sse_lanes lanes, enum sse_op op)
+static bool sse_inexact_lane(const struct cpu *cpu, const union xmm *a, const union xmm *b,
+                             unsigned i, enum sse_lanes lanes, enum sse_op op)
 {
     bool wide = lanes == SSE_PD || lanes == SSE_SD;
-    struct float80_env env = {.rounding = cpu->fpu.mxcsr >> 13 & 3,
-                              .precision = wide ? 53 : 24,
-                              .masks = FLOAT80_ALL};
+    struct float80_env env = { .rounding = cpu->fpu.mxcsr >> 13 & 3,
+                               .precision = wide ? 53 : 24,
+                               .masks = FLOAT80_ALL };
     struct float80 x = sse_widen(cpu, a, i, op == SSE_NARROW || wide);
     struct float80 y = op == SSE_NARROW ? float80_zero(false) : sse_widen(cpu, b, i, wide);
 

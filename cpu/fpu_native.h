@@ -13,8 +13,13 @@
 #include "cpu/cpu.h"
 
 enum {
-    MXCSR_FLAGS = 0x3f, MXCSR_DAZ = 0x40, MXCSR_MASKS = 0x1f80, MXCSR_RC = 0x6000,
-    MXCSR_FTZ = 0x8000, MXCSR_MASK_SHIFT = 7, MXCSR_RESET = 0x1f80,
+    MXCSR_FLAGS = 0x3f,
+    MXCSR_DAZ = 0x40,
+    MXCSR_MASKS = 0x1f80,
+    MXCSR_RC = 0x6000,
+    MXCSR_FTZ = 0x8000,
+    MXCSR_MASK_SHIFT = 7,
+    MXCSR_RESET = 0x1f80,
     MXCSR_MASK = 0xffff /* MXCSR_MASK of FXSAVE: any other bit is #GP */
 };
 

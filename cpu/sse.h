@@ -1,8 +1,8 @@
 /* What the files of SSE and MMX instructions share: registers, memory operands, exceptions. */
 #pragma once
-#include <simde/x86/ssse3.h>
 #include <simde/x86/sse4.1.h>
 #include <simde/x86/sse4.2.h>
+#include <simde/x86/ssse3.h>
 
 #include "cpu/exec.h"
 #include "cpu/float80.h"
@@ -35,9 +35,18 @@ static inline simde__m128i xmm_to(union xmm x)
     return v;
 }
 
-static inline simde__m128i sse_low64(uint64_t v) { return simde_mm_set_epi64x(0, (int64_t)v); }
-static inline simde__m128i sse_low32(uint32_t v) { return simde_mm_cvtsi32_si128((int32_t)v); }
-static inline uint64_t sse_to64(simde__m128i v) { return (uint64_t)simde_mm_cvtsi128_si64(v); }
+static inline simde__m128i sse_low64(uint64_t v)
+{
+    return simde_mm_set_epi64x(0, (int64_t)v);
+}
+static inline simde__m128i sse_low32(uint32_t v)
+{
+    return simde_mm_cvtsi32_si128((int32_t)v);
+}
+static inline uint64_t sse_to64(simde__m128i v)
+{
+    return (uint64_t)simde_mm_cvtsi128_si64(v);
+}
 
 /* MMX registers: the significands of the x87's, which MMX instructions make valid */
 static inline uint64_t mmx_get(const struct cpu *cpu, unsigned n)

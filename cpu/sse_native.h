@@ -8,6 +8,7 @@
 #include <simde/x86/sse2.h>
 #include <stdbool.h>
 
+/* clang-format off */
 #define SSE_BINARY_OPS(X)                                                                \
     X(addps, add_ps, ps) X(addpd, add_pd, pd) X(addss, add_ss, ps) X(addsd, add_sd, pd)  \
     X(subps, sub_ps, ps) X(subpd, sub_pd, pd) X(subss, sub_ss, ps) X(subsd, sub_sd, pd)  \
@@ -42,15 +43,19 @@
     X(0, cmpeq_##t) X(1, cmplt_##t) X(2, cmple_##t) X(3, cmpunord_##t)                   \
     X(4, cmpneq_##t) X(5, cmpnlt_##t) X(6, cmpnle_##t) X(7, cmpord_##t)
 
-struct sse_order { bool zf, pf, cf; }; /* of COMISS and its kin */
+/* clang-format on */
+
+struct sse_order {
+    bool zf, pf, cf;
+}; /* of COMISS and its kin */
 
 #ifdef __x86_64__
 
-#define X(insn, fn, t)                                                 \
+#define X(insn, fn, t)                                                    \
     static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b) \
-    {                                                                  \
-        __asm__ volatile(#insn " %1, %0" : "+x"(a) : "x"(b));          \
-        return a;                                                      \
+    {                                                                     \
+        __asm__ volatile(#insn " %1, %0" : "+x"(a) : "x"(b));             \
+        return a;                                                         \
     }
 SSE_BINARY_OPS(X)
 X(sqrtss, sqrt_ss, ps)
@@ -59,12 +64,12 @@ X(cvtss2sd, cvtss_sd, ps)
 X(cvtsd2ss, cvtsd_ss, pd)
 #undef X
 
-#define X(insn, fn, from, to)                                \
-    static inline simde__m128i sse_##insn(simde__m128i a)    \
-    {                                                        \
-        simde__m128i r;                                      \
+#define X(insn, fn, from, to)                                 \
+    static inline simde__m128i sse_##insn(simde__m128i a)     \
+    {                                                         \
+        simde__m128i r;                                       \
         __asm__ volatile(#insn " %1, %0" : "=x"(r) : "x"(a)); \
-        return r;                                            \
+        return r;                                             \
     }
 SSE_UNARY_OPS(X)
 #undef X
@@ -88,30 +93,33 @@ SSE_FROM_INT_OPS(X)
 SSE_TO_INT_OPS(X)
 #undef X
 
-#define SSE_CASE_(n, insn)                                             \
-    case n: __asm__ volatile(insn " $" #n ", %1, %0" : "+x"(a) : "x"(b)); break;
-#define SSE_COMPARE_(insn)                                                                 \
-    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b, unsigned how)    \
-    {                                                                                      \
-        switch (how & 7) {                                                                 \
-            SSE_CASE_(0, #insn) SSE_CASE_(1, #insn) SSE_CASE_(2, #insn) SSE_CASE_(3, #insn) \
-            SSE_CASE_(4, #insn) SSE_CASE_(5, #insn) SSE_CASE_(6, #insn) SSE_CASE_(7, #insn) \
-        }                                                                                  \
-        return a;                                                                          \
+#define SSE_CASE_(n, insn)                                            \
+    case n:                                                           \
+        __asm__ volatile(insn " $" #n ", %1, %0" : "+x"(a) : "x"(b)); \
+        break;
+#define SSE_COMPARE_(insn)                                                                  \
+    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b, unsigned how)     \
+    {                                                                                       \
+        switch (how & 7) {                                                                  \
+            SSE_CASE_(0, #insn)                                                             \
+            SSE_CASE_(1, #insn) SSE_CASE_(2, #insn) SSE_CASE_(3, #insn) SSE_CASE_(4, #insn) \
+                SSE_CASE_(5, #insn) SSE_CASE_(6, #insn) SSE_CASE_(7, #insn)                 \
+        }                                                                                   \
+        return a;                                                                           \
     }
 SSE_COMPARE_(cmpps)
 SSE_COMPARE_(cmppd)
 SSE_COMPARE_(cmpss)
 SSE_COMPARE_(cmpsd)
 
-#define SSE_COMI_(insn)                                                        \
-    static inline struct sse_order sse_##insn(simde__m128i a, simde__m128i b)  \
-    {                                                                          \
-        struct sse_order o;                                                    \
-        __asm__ volatile(#insn " %4, %3"                                       \
-                         : "=@ccz"(o.zf), "=@ccp"(o.pf), "=@ccc"(o.cf)         \
-                         : "x"(a), "x"(b));                                    \
-        return o;                                                              \
+#define SSE_COMI_(insn)                                                       \
+    static inline struct sse_order sse_##insn(simde__m128i a, simde__m128i b) \
+    {                                                                         \
+        struct sse_order o;                                                   \
+        __asm__ volatile(#insn " %4, %3"                                      \
+                         : "=@ccz"(o.zf), "=@ccp"(o.pf), "=@ccc"(o.cf)        \
+                         : "x"(a), "x"(b));                                   \
+        return o;                                                             \
     }
 SSE_COMI_(comiss)
 SSE_COMI_(comisd)
@@ -120,17 +128,17 @@ SSE_COMI_(ucomisd)
 
 #else
 
-#define SSE_FROM_ps(v)    simde_mm_castsi128_ps(v)
-#define SSE_FROM_pd(v)    simde_mm_castsi128_pd(v)
+#define SSE_FROM_ps(v) simde_mm_castsi128_ps(v)
+#define SSE_FROM_pd(v) simde_mm_castsi128_pd(v)
 #define SSE_FROM_si128(v) (v)
-#define SSE_TO_ps(v)      simde_mm_castps_si128(v)
-#define SSE_TO_pd(v)      simde_mm_castpd_si128(v)
-#define SSE_TO_si128(v)   (v)
+#define SSE_TO_ps(v) simde_mm_castps_si128(v)
+#define SSE_TO_pd(v) simde_mm_castpd_si128(v)
+#define SSE_TO_si128(v) (v)
 
-#define X(insn, fn, t)                                                       \
-    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b)    \
-    {                                                                        \
-        return SSE_TO_##t(simde_mm_##fn(SSE_FROM_##t(a), SSE_FROM_##t(b)));  \
+#define X(insn, fn, t)                                                      \
+    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b)   \
+    {                                                                       \
+        return SSE_TO_##t(simde_mm_##fn(SSE_FROM_##t(a), SSE_FROM_##t(b))); \
     }
 SSE_BINARY_OPS(X)
 X(sqrtsd, sqrt_sd, pd)
@@ -148,10 +156,10 @@ static inline simde__m128i sse_cvtsd2ss(simde__m128i a, simde__m128i b)
     return SSE_TO_ps(simde_mm_cvtsd_ss(SSE_FROM_ps(a), SSE_FROM_pd(b)));
 }
 
-#define X(insn, fn, from, to)                                   \
-    static inline simde__m128i sse_##insn(simde__m128i a)       \
-    {                                                           \
-        return SSE_TO_##to(simde_mm_##fn(SSE_FROM_##from(a)));  \
+#define X(insn, fn, from, to)                                  \
+    static inline simde__m128i sse_##insn(simde__m128i a)      \
+    {                                                          \
+        return SSE_TO_##to(simde_mm_##fn(SSE_FROM_##from(a))); \
     }
 SSE_UNARY_OPS(X)
 #undef X
@@ -172,32 +180,34 @@ SSE_FROM_INT_OPS(X)
 SSE_TO_INT_OPS(X)
 #undef X
 
-#define SSE_COMPARE_(insn, lanes, t)                                                          \
-    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b, unsigned how)       \
-    {                                                                                         \
-        switch (how & 7) {                                                                    \
-            SSE_COMPARE_OPS(SSE_CASE_##t, lanes)                                              \
-        }                                                                                     \
-        return a;                                                                             \
+#define SSE_COMPARE_(insn, lanes, t)                                                    \
+    static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b, unsigned how) \
+    {                                                                                   \
+        switch (how & 7) {                                                              \
+            SSE_COMPARE_OPS(SSE_CASE_##t, lanes)                                        \
+        }                                                                               \
+        return a;                                                                       \
     }
 #define SSE_CASE_ps(n, fn) \
-    case n: return SSE_TO_ps(simde_mm_##fn(SSE_FROM_ps(a), SSE_FROM_ps(b)));
+    case n:                \
+        return SSE_TO_ps(simde_mm_##fn(SSE_FROM_ps(a), SSE_FROM_ps(b)));
 #define SSE_CASE_pd(n, fn) \
-    case n: return SSE_TO_pd(simde_mm_##fn(SSE_FROM_pd(a), SSE_FROM_pd(b)));
+    case n:                \
+        return SSE_TO_pd(simde_mm_##fn(SSE_FROM_pd(a), SSE_FROM_pd(b)));
 SSE_COMPARE_(cmpps, ps, ps)
 SSE_COMPARE_(cmppd, pd, pd)
 SSE_COMPARE_(cmpss, ss, ps)
 SSE_COMPARE_(cmpsd, sd, pd)
 
-#define SSE_COMI_(insn, get, t)                                                        \
-    static inline struct sse_order sse_##insn(simde__m128i a, simde__m128i b)          \
-    {                                                                                  \
-        t x, y;                                                                        \
-        simde_memcpy(&x, &a, sizeof(x));                                               \
-        simde_memcpy(&y, &b, sizeof(y));                                               \
-        bool unordered = __builtin_isunordered(x, y);                                  \
-        struct sse_order o = {unordered || x == y, unordered, unordered || x < y};     \
-        return o;                                                                      \
+#define SSE_COMI_(insn, get, t)                                                      \
+    static inline struct sse_order sse_##insn(simde__m128i a, simde__m128i b)        \
+    {                                                                                \
+        t x, y;                                                                      \
+        simde_memcpy(&x, &a, sizeof(x));                                             \
+        simde_memcpy(&y, &b, sizeof(y));                                             \
+        bool unordered = __builtin_isunordered(x, y);                                \
+        struct sse_order o = { unordered || x == y, unordered, unordered || x < y }; \
+        return o;                                                                    \
     }
 SSE_COMI_(comiss, ss, float)
 SSE_COMI_(comisd, sd, double)

@@ -15,8 +15,8 @@ _Noreturn void fpu_raise_no_mmx(struct cpu *cpu)
 
 struct float80_env x87_env(const struct cpu *cpu, bool arith)
 {
-    static const uint8_t precisions[] = {24, 64, 53, 64}; /* 01: reserved */
-    struct float80_env env = {0};
+    static const uint8_t precisions[] = { 24, 64, 53, 64 }; /* 01: reserved */
+    struct float80_env env = { 0 };
 
     env.rounding = cpu->fpu.control >> 10 & 3;
     env.precision = arith ? precisions[cpu->fpu.control >> 8 & 3] : 64;
@@ -47,8 +47,7 @@ void x87_settle(struct cpu *cpu)
 
 bool x87_raise(struct cpu *cpu, const struct float80_env *env)
 {
-    cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~X87_C1) | env->flags |
-                                 (env->up ? X87_C1 : 0));
+    cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~X87_C1) | env->flags | (env->up ? X87_C1 : 0));
     if (likely(!(env->flags & ~env->masks)))
         return true;
     cpu->fpu.status |= X87_ES | X87_BUSY;
@@ -103,7 +102,7 @@ uint16_t x87_full_tags(const struct cpu *cpu)
 
     for (unsigned i = 0; i < 8; i++) {
         enum float80_class class = float80_classify(cpu->fpu.st[i]);
-        unsigned tag = !(cpu->fpu.tag >> i & 1)    ? 3
+        unsigned tag = !(cpu->fpu.tag >> i & 1)  ? 3
                        : class == FLOAT80_NORMAL ? 0
                        : class == FLOAT80_ZERO   ? 1
                                                  : 2;

@@ -11,8 +11,8 @@ static inline unsigned x87_top(const struct cpu *cpu)
 }
 static inline void x87_set_top(struct cpu *cpu, unsigned top)
 {
-    cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~(7u << X87_TOP_SHIFT)) |
-                                 (top & 7) << X87_TOP_SHIFT);
+    cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~(7u << X87_TOP_SHIFT)) | (top & 7)
+                                                                                  << X87_TOP_SHIFT);
 }
 static inline bool x87_empty(const struct cpu *cpu, unsigned i)
 {
@@ -40,8 +40,14 @@ static inline void x87_pop(struct cpu *cpu)
     x87_set_top(cpu, x87_top(cpu) + 1);
 }
 /* ModRM.reg and ModRM.rm of the instruction */
-static inline unsigned x87_op(const struct insn *in) { return in->modrm >> 3 & 7; }
-static inline unsigned x87_i(const struct insn *in) { return in->modrm & 7; }
+static inline unsigned x87_op(const struct insn *in)
+{
+    return in->modrm >> 3 & 7;
+}
+static inline unsigned x87_i(const struct insn *in)
+{
+    return in->modrm & 7;
+}
 
 /* condition code: C3 C2 C1 C0 as X87_C* bits, all four replaced */
 static inline void x87_set_cc(struct cpu *cpu, unsigned cc)

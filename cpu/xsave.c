@@ -12,8 +12,18 @@
 /* ---- the legacy region ---- */
 
 enum { /* byte offsets */
-    FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_IP = 8, FX_DP = 16, FX_MXCSR = 24,
-    FX_MXCSR_MASK = 28, FX_ST = 32, FX_XMM = 160, FX_XMM_END = 416, FX_BYTES = 512
+       FX_FCW = 0,
+       FX_FSW = 2,
+       FX_FTW = 4,
+       FX_FOP = 6,
+       FX_IP = 8,
+       FX_DP = 16,
+       FX_MXCSR = 24,
+       FX_MXCSR_MASK = 28,
+       FX_ST = 32,
+       FX_XMM = 160,
+       FX_XMM_END = 416,
+       FX_BYTES = 512
 };
 
 static unsigned fx_xmm_bytes(const struct cpu *cpu)
@@ -244,9 +254,15 @@ static void xsave_standard(struct cpu *cpu, const struct insn *in, bool optimize
     xsave_components(cpu, in, linear, save, rfbm & XSTATE_SSE);
     mmu_store(&cpu->mmu, linear + XSAVE_LEGACY_BYTES, (bv & ~rfbm) | (in_use & rfbm), 8);
 }
-EXEC_BODY(xsave) { xsave_standard(cpu, in, false); }
+EXEC_BODY(xsave)
+{
+    xsave_standard(cpu, in, false);
+}
 EXEC(xsave)
-EXEC_BODY(xsaveopt) { xsave_standard(cpu, in, true); }
+EXEC_BODY(xsaveopt)
+{
+    xsave_standard(cpu, in, true);
+}
 EXEC(xsaveopt)
 
 /* XSAVEC and XSAVES: SSE counts as in use when only MXCSR is not 1F80H */
@@ -254,7 +270,7 @@ static void xsave_compacted(struct cpu *cpu, const struct insn *in, uint64_t rfb
 {
     uint64_t linear = xsave_linear(cpu, in, true);
     uint64_t in_use = xsave_xinuse(cpu);
-    struct xsave_header header = {0};
+    struct xsave_header header = { 0 };
 
     if (fpu_mxcsr(cpu) != MXCSR_RESET)
         in_use |= XSTATE_SSE;

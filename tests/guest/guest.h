@@ -80,7 +80,7 @@
 #define IRQ_VECTOR  0x30 /* what the programs use for the APIC's interrupts */
 #define APIC_ON()   movl $0x1ff, APIC_SVR
 #define SELF_IPI(vector) movl $0, APIC_ICR_HIGH; movl $(0x44000 | (vector)), APIC_ICR
-#define SELF_NMI()  movl $0, APIC_ICR_HIGH; movl $0x44400, APIC_ICR
+#define NMI_TO_0()  movl $0, APIC_ICR_HIGH; movl $0x4400, APIC_ICR
 
 #define FRAME_EIP   44 /* from %ebp in a hook of 32-bit mode: after DS, eight registers, vector */
 #define FRAME_CS    48

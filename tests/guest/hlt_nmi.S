@@ -8,10 +8,10 @@ handler:
     movl $0, APIC_EOI
     cmpl $1, fault_count
     jne 1f
-    SELF_NMI()                  /* waits for our IRET */
+    NMI_TO_0()                  /* waits for our IRET */
     nop
     nop
-    SELF_NMI()                  /* merges with the one that waits */
+    NMI_TO_0()                  /* merges with the one that waits */
     nop
     nop
     EXPECT_EQ(1, fault_count)
@@ -20,7 +20,7 @@ test:
     movl $handler, hook
     APIC_ON()
     cli
-    SELF_NMI()
+    NMI_TO_0()
     nop
     nop
     EXPECT_EQ(2, last_vector)

@@ -32,11 +32,11 @@ e:  pushfl
 f:  popfl
 g:  nop
     EXPECT_EQ(DB_VECTOR, last_vector)
-    EXPECT_EQ(7, traps)
+    EXPECT_EQ(6, traps)
     EXPECT_EQ(b, where)         /* after a */
     EXPECT_EQ(d, where + 4)     /* after c, none after b */
     EXPECT_EQ(e, where + 8)
-    EXPECT_EQ(g, where + 24)    /* TF was 1 when POPF began */
+    EXPECT_EQ(g, where + 20)    /* TF was 1 when POPF began */
     testl $0x4000, last_dr6
     EXPECT(nz)
 

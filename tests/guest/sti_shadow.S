@@ -4,7 +4,8 @@
     .code32
     .globl test
 count:
-    movl %edx, seen
+    movl 24(%ebp), %eax         /* EDX */
+    movl %eax, seen
     movl $0, APIC_EOI
     ret
 test:

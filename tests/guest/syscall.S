@@ -49,6 +49,7 @@ entry:
     EXPECT(e)
     cmpq $REGION + (user_end - user) - 1, %rcx
     EXPECT(e)
+    andl $~0x8d5, %r11d
     cmpl $0x3602, %r11d         /* DF too; RF is 0 */
     EXPECT(e)
     pushfq

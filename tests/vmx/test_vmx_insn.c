@@ -2,17 +2,17 @@
  * [SDM 3C "VMX Instruction Reference", "VM Instruction Error Numbers"] */
 #include "tests/support/lab.h"
 
-#define VMXON   "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00" /* vmxon [LAB_DATA] */
-#define VMXOFF  "\x0f\x01\xc4"
-#define VMCLEAR "\x66\x0f\xc7\x34\x25\x00\xc0\x01\x00"
-#define VMPTRLD "\x0f\xc7\x34\x25\x00\xc0\x01\x00"
-#define VMPTRST "\x0f\xc7\x3c\x25\x08\xc0\x01\x00"     /* vmptrst [LAB_DATA + 8] */
-#define VMREAD  "\x0f\x78\xc3"                         /* vmread rbx, rax */
-#define VMWRITE "\x0f\x79\xc3"                         /* vmwrite rax, rbx */
-#define INVEPT  "\x66\x0f\x38\x80\x04\x25\x00\xc0\x01\x00" /* invept rax, [LAB_DATA] */
-#define INVVPID "\x66\x0f\x38\x81\x04\x25\x00\xc0\x01\x00"
-#define VMCALL  "\x0f\x01\xc1"
-#define VMFUNC  "\x0f\x01\xd4"
+#define CODE_VMXON   "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00" /* vmxon [LAB_DATA] */
+#define CODE_VMXOFF  "\x0f\x01\xc4"
+#define CODE_VMCLEAR "\x66\x0f\xc7\x34\x25\x00\xc0\x01\x00"
+#define CODE_VMPTRLD "\x0f\xc7\x34\x25\x00\xc0\x01\x00"
+#define CODE_VMPTRST "\x0f\xc7\x3c\x25\x08\xc0\x01\x00"     /* vmptrst [LAB_DATA + 8] */
+#define CODE_VMREAD  "\x0f\x78\xc3"                         /* vmread rbx, rax */
+#define CODE_VMWRITE "\x0f\x79\xc3"                         /* vmwrite rax, rbx */
+#define CODE_INVEPT  "\x66\x0f\x38\x80\x04\x25\x00\xc0\x01\x00" /* invept rax, [LAB_DATA] */
+#define CODE_INVVPID "\x66\x0f\x38\x81\x04\x25\x00\xc0\x01\x00"
+#define CODE_VMCALL  "\x0f\x01\xc1"
+#define CODE_VMFUNC  "\x0f\x01\xd4"
 
 static void pointer(struct lab *lab, uint64_t pa)
 {
@@ -24,7 +24,7 @@ static struct lab *in_root(void)
     struct lab *lab = lab_create();
 
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_vmsucceed(lab);
     return lab;
 }
@@ -35,8 +35,8 @@ START_TEST(outside_vmx_operation_every_instruction_but_vmxon_raises_ud)
         const char *code;
         size_t bytes;
     } all[] = {
-        {VMXOFF, 3}, {VMCLEAR, 9}, {VMPTRLD, 8}, {VMPTRST, 8}, {VMREAD, 3}, {VMWRITE, 3},
-        {INVEPT, 10}, {INVVPID, 10}, {VMCALL, 3}, {VMFUNC, 3}, {"\x0f\x01\xc2", 3},
+        {CODE_VMXOFF, 3}, {CODE_VMCLEAR, 9}, {CODE_VMPTRLD, 8}, {CODE_VMPTRST, 8}, {CODE_VMREAD, 3}, {CODE_VMWRITE, 3},
+        {CODE_INVEPT, 10}, {CODE_INVVPID, 10}, {CODE_VMCALL, 3}, {CODE_VMFUNC, 3}, {"\x0f\x01\xc2", 3},
         {"\x0f\x01\xc3", 3},
     };
     struct lab *lab = lab_create();
@@ -53,7 +53,7 @@ START_TEST(vmxon_needs_cr4_vmxe)
 
     lab->cpu->cr4 &= ~CR4_VMXE;
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_exception(lab, 6);
     lab_destroy(lab);
 }
@@ -66,7 +66,7 @@ START_TEST(vmxon_needs_a_locked_feature_control_with_vmx_on)
 
     lab->cpu->msr.feature_control = refused[_i];
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_exception(lab, 13);
     lab_destroy(lab);
 }
@@ -78,7 +78,7 @@ START_TEST(vmxon_needs_cr0_ne)
 
     lab->cpu->cr0 &= ~CR0_NE;
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_exception(lab, 13);
     lab_destroy(lab);
 }
@@ -90,7 +90,7 @@ START_TEST(vmxon_of_a_bad_region_fails_invalid)
     struct lab *lab = lab_create();
 
     pointer(lab, bad[_i]);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_vmfail_invalid(lab);
     ck_assert(!lab->cpu->vmx_operation);
     lab_destroy(lab);
@@ -103,7 +103,7 @@ START_TEST(vmx_operation_keeps_cr0_pg_and_cr4_vmxe)
 
     lab_execute(lab, "\x0f\x20\xe0\x25\xff\xdf\xff\xff\x0f\x22\xe0"); /* and CR4, not VMXE */
     expect_exception(lab, 13);
-    lab_execute(lab, VMXOFF);
+    lab_execute(lab, CODE_VMXOFF);
     expect_vmsucceed(lab);
     lab_execute(lab, "\x0f\x20\xe0\x25\xff\xdf\xff\xff\x0f\x22\xe0");
     ck_assert_uint_eq(lab->cpu->cr4 & CR4_VMXE, 0);
@@ -115,7 +115,7 @@ START_TEST(vmxon_in_root_operation_fails_with_error_15)
 {
     struct lab *lab = lab_ready_to_launch();
 
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_vmfail_valid(lab, 15);
     lab_destroy(lab);
 }
@@ -125,12 +125,12 @@ START_TEST(without_a_current_vmcs_failures_are_invalid)
 {
     struct lab *lab = in_root();
 
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     expect_vmfail_invalid(lab);
     lab->cpu->r[RAX] = 0x681e;
-    lab_execute(lab, VMREAD);
+    lab_execute(lab, CODE_VMREAD);
     expect_vmfail_invalid(lab);
-    lab_execute(lab, VMWRITE);
+    lab_execute(lab, CODE_VMWRITE);
     expect_vmfail_invalid(lab);
     lab_vmlaunch(lab);
     expect_vmfail_invalid(lab);
@@ -146,7 +146,7 @@ START_TEST(at_cpl_3_vmread_raises_gp)
     cpu_update_key(lab->cpu);
     lab->cpu->rip = LAB_CODE;
     lab_poke(lab, LAB_TSS + 4, LAB_HOST_STACK, 8);
-    lab_execute(lab, VMREAD);
+    lab_execute(lab, CODE_VMREAD);
     expect_exception(lab, 13);
     lab_destroy(lab);
 }
@@ -157,13 +157,13 @@ START_TEST(vmclear_fails_with_2_and_3)
     struct lab *lab = lab_ready_to_launch();
 
     pointer(lab, LAB_VMCS_2 + 1);
-    lab_execute(lab, VMCLEAR);
+    lab_execute(lab, CODE_VMCLEAR);
     expect_vmfail_valid(lab, 2);
     pointer(lab, UINT64_C(1) << 46);
-    lab_execute(lab, VMCLEAR);
+    lab_execute(lab, CODE_VMCLEAR);
     expect_vmfail_valid(lab, 2);
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMCLEAR);
+    lab_execute(lab, CODE_VMCLEAR);
     expect_vmfail_valid(lab, 3);
     lab_destroy(lab);
 }
@@ -174,13 +174,13 @@ START_TEST(vmptrld_fails_with_9_10_and_11)
     struct lab *lab = lab_ready_to_launch();
 
     pointer(lab, LAB_VMCS_2 + 0x800);
-    lab_execute(lab, VMPTRLD);
+    lab_execute(lab, CODE_VMPTRLD);
     expect_vmfail_valid(lab, 9);
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMPTRLD);
+    lab_execute(lab, CODE_VMPTRLD);
     expect_vmfail_valid(lab, 10);
     pointer(lab, LAB_DATA & ~0xfff);
-    lab_execute(lab, VMPTRLD);
+    lab_execute(lab, CODE_VMPTRLD);
     expect_vmfail_valid(lab, 11);
     ck_assert_uint_eq(lab->vmx->current_pa, LAB_VMCS);
     lab_destroy(lab);
@@ -191,11 +191,11 @@ START_TEST(vmptrst_stores_the_current_pointer)
 {
     struct lab *lab = in_root();
 
-    lab_execute(lab, VMPTRST);
+    lab_execute(lab, CODE_VMPTRST);
     expect_vmsucceed(lab);
     ck_assert_uint_eq(lab_peek(lab, LAB_DATA + 8, 8), UINT64_MAX);
     pointer(lab, LAB_VMCS);
-    lab_execute(lab, VMPTRLD VMPTRST);
+    lab_execute(lab, CODE_VMPTRLD CODE_VMPTRST);
     ck_assert_uint_eq(lab_peek(lab, LAB_DATA + 8, 8), LAB_VMCS);
     lab_destroy(lab);
 }
@@ -208,9 +208,9 @@ START_TEST(vmread_and_vmwrite_of_no_field_fail_with_12)
     struct lab *lab = lab_ready_to_launch();
 
     lab->cpu->r[RAX] = none[_i];
-    lab_execute(lab, VMREAD);
+    lab_execute(lab, CODE_VMREAD);
     expect_vmfail_valid(lab, 12);
-    lab_execute(lab, VMWRITE);
+    lab_execute(lab, CODE_VMWRITE);
     expect_vmfail_valid(lab, 12);
     lab_destroy(lab);
 }
@@ -222,12 +222,12 @@ START_TEST(vmwrite_to_exit_information_fails_with_13_unless_misc_bit_29)
     struct lab *lab = lab_create_without(_i ? off : NULL);
 
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON);
+    lab_execute(lab, CODE_VMXON);
     pointer(lab, LAB_VMCS);
-    lab_execute(lab, VMPTRLD);
+    lab_execute(lab, CODE_VMPTRLD);
     lab->cpu->r[RAX] = 0x4402;
     lab->cpu->r[RBX] = 0x1234;
-    lab_execute(lab, VMWRITE);
+    lab_execute(lab, CODE_VMWRITE);
     if (_i)
         expect_vmfail_valid(lab, 13);
     else
@@ -267,7 +267,7 @@ START_TEST(vmcall_in_root_operation_fails_with_1)
 {
     struct lab *lab = lab_ready_to_launch();
 
-    lab_execute(lab, VMCALL);
+    lab_execute(lab, CODE_VMCALL);
     expect_vmfail_valid(lab, 1);
     lab_destroy(lab);
 }
@@ -279,19 +279,19 @@ START_TEST(invept_wants_a_supported_type_and_a_good_eptp)
 
     lab->cpu->r[RAX] = 1;
     pointer(lab, LAB_EPTP);
-    lab_execute(lab, INVEPT);
+    lab_execute(lab, CODE_INVEPT);
     expect_vmsucceed(lab);
     pointer(lab, LAB_EPTP | 0x80);
-    lab_execute(lab, INVEPT);
+    lab_execute(lab, CODE_INVEPT);
     expect_vmfail_valid(lab, 28);
     lab->cpu->r[RAX] = 2;
-    lab_execute(lab, INVEPT);
+    lab_execute(lab, CODE_INVEPT);
     expect_vmsucceed(lab);
     lab->cpu->r[RAX] = 3;
-    lab_execute(lab, INVEPT);
+    lab_execute(lab, CODE_INVEPT);
     expect_vmfail_valid(lab, 28);
     lab->cpu->r[RAX] = 0;
-    lab_execute(lab, INVEPT);
+    lab_execute(lab, CODE_INVEPT);
     expect_vmfail_valid(lab, 28);
     lab_destroy(lab);
 }
@@ -312,7 +312,7 @@ START_TEST(invvpid_wants_a_supported_type_and_a_vpid)
     lab->cpu->r[RAX] = rows[_i].type;
     pointer(lab, rows[_i].vpid);
     lab_poke(lab, LAB_DATA + 8, rows[_i].linear, 8);
-    lab_execute(lab, INVVPID);
+    lab_execute(lab, CODE_INVVPID);
     if (rows[_i].good)
         expect_vmsucceed(lab);
     else
@@ -325,7 +325,7 @@ START_TEST(vmfunc_in_root_operation_raises_ud)
 {
     struct lab *lab = lab_ready_to_launch();
 
-    lab_execute(lab, VMFUNC);
+    lab_execute(lab, CODE_VMFUNC);
     expect_exception(lab, 6);
     lab_destroy(lab);
 }
@@ -341,16 +341,16 @@ START_TEST(in_the_guest_each_instruction_exits_with_its_operands)
         uint32_t info; /* the instruction information, where there is one */
     } rows[] = {
         /* no base, no index: 22 and 27 are 1; DS; 64-bit addresses: 9:7 = 2 */
-        {VMXON, 9, 27, LAB_DATA, 0x08418100},
-        {VMCLEAR, 9, 19, LAB_DATA, 0x08418100},
-        {VMPTRLD, 8, 21, LAB_DATA, 0x08418100},
-        {VMPTRST, 8, 22, LAB_DATA + 8, 0x08418100},
-        {INVEPT, 10, 50, LAB_DATA, 0x08418100},
-        {INVVPID, 10, 53, LAB_DATA, 0x08418100},
-        {VMREAD, 3, 23, 0, 0x418},     /* registers: reg1 RBX in 6:3, bit 10, reg2 RAX in 31:28 */
+        {CODE_VMXON, 9, 27, LAB_DATA, 0x08418100},
+        {CODE_VMCLEAR, 9, 19, LAB_DATA, 0x08418100},
+        {CODE_VMPTRLD, 8, 21, LAB_DATA, 0x08418100},
+        {CODE_VMPTRST, 8, 22, LAB_DATA + 8, 0x08418100},
+        {CODE_INVEPT, 10, 50, LAB_DATA, 0x08418100},
+        {CODE_INVVPID, 10, 53, LAB_DATA, 0x08418100},
+        {CODE_VMREAD, 3, 23, 0, 0x418},     /* registers: reg1 RBX in 6:3, bit 10, reg2 RAX in 31:28 */
         {"\x0f\x79\xcb", 3, 25, 0, 0x10000418},
         {"\x0f\x78\x4c\xf3\xf8", 5, 23, UINT64_C(0xfffffffffffffff8), 0x11998103},
-        {VMCALL, 3, 18, 0, 0}, {VMXOFF, 3, 26, 0, 0}, {"\x0f\x01\xc2", 3, 20, 0, 0},
+        {CODE_VMCALL, 3, 18, 0, 0}, {CODE_VMXOFF, 3, 26, 0, 0}, {"\x0f\x01\xc2", 3, 20, 0, 0},
         {"\x0f\x01\xc3", 3, 24, 0, 0},
     };
     struct lab *lab = lab_ready_to_launch();
@@ -371,9 +371,9 @@ START_TEST(features_that_are_off_take_their_instructions_along)
     struct lab *lab = lab_create_without(off);
 
     pointer(lab, LAB_VMXON);
-    lab_execute(lab, VMXON INVEPT);
+    lab_execute(lab, CODE_VMXON CODE_INVEPT);
     expect_exception(lab, 6);
-    lab_execute(lab, INVVPID);
+    lab_execute(lab, CODE_INVVPID);
     expect_exception(lab, 6);
     lab_destroy(lab);
 }
