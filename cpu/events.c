@@ -7,12 +7,15 @@
 
 static bool take_init(struct cpu *cpu)
 {
+    uint32_t sipi = cpu->events & EVENT_SIPI; /* came after the INIT: not lost with the rest */
+
     if (cpu->vmx_operation && !cpu->non_root)
         return false; /* blocked in VMX root operation, stays pending */
     cpu->events &= ~(uint32_t)EVENT_INIT;
     if (cpu->non_root)
         cpu->virt->init(cpu);
     cpu_init_signal(cpu);
+    cpu->events |= sipi;
     return true;
 }
 
@@ -155,7 +158,10 @@ void cpu_signal_smi(void *owner)
 
 void cpu_signal_init(void *owner)
 {
-    cpu_raise_event(owner, EVENT_INIT);
+    struct cpu *cpu = owner;
+
+    cpu->events &= ~(uint32_t)EVENT_SIPI; /* an earlier one found nobody waiting */
+    cpu_raise_event(cpu, EVENT_INIT);
 }
 
 void cpu_signal_sipi(void *owner, uint8_t vector)

@@ -19,10 +19,13 @@
 #define FOR(n) for (unsigned i = 0; i < (n); i++)
 
 /* ---- shuffles by an immediate ---- */
-SSE_SHUFFLE(pshufd, sse_rm, FOR(4) r.u32[i] = b.u32[imm >> 2 * i & 3])
+#define PICK(x, at) (int32_t)(x).u32[imm >> (at)&3]
+SSE_SHUFFLE(pshufd, sse_rm,
+            r = xmm_from(simde_mm_set_epi32(PICK(b, 6), PICK(b, 4), PICK(b, 2), PICK(b, 0))))
+SSE_SHUFFLE(shufps, sse_rm,
+            r = xmm_from(simde_mm_set_epi32(PICK(b, 6), PICK(b, 4), PICK(a, 2), PICK(a, 0))))
 SSE_SHUFFLE(pshuflw, sse_rm, r = b; FOR(4) r.u16[i] = b.u16[imm >> 2 * i & 3])
 SSE_SHUFFLE(pshufhw, sse_rm, r = b; FOR(4) r.u16[4 + i] = b.u16[4 + (imm >> 2 * i & 3)])
-SSE_SHUFFLE(shufps, sse_rm, FOR(4) r.u32[i] = (i < 2 ? a : b).u32[imm >> 2 * i & 3])
 SSE_SHUFFLE(shufpd, sse_rm, FOR(2) r.u64[i] = (i < 1 ? a : b).u64[imm >> i & 1])
 
 EXEC_BODY_RM(palignr) /* destination above source, shifted right by bytes */

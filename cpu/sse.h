@@ -43,6 +43,15 @@ static inline simde__m128i sse_low32(uint32_t v)
 {
     return simde_mm_cvtsi32_si128((int32_t)v);
 }
+/* PSIGND: a negated, kept or cleared by the sign of b (SIMDe 0.7.4's overflows on 80000000H) */
+static inline simde__m128i sse_sign_epi32(simde__m128i a, simde__m128i b)
+{
+    simde__m128i negative = simde_mm_srai_epi32(b, 31);
+    simde__m128i zero = simde_mm_cmpeq_epi32(b, simde_mm_setzero_si128());
+
+    a = simde_mm_sub_epi32(simde_mm_xor_si128(a, negative), negative);
+    return simde_mm_andnot_si128(zero, a);
+}
 static inline uint64_t sse_to64(simde__m128i v)
 {
     return (uint64_t)simde_mm_cvtsi128_si64(v);

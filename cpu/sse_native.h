@@ -43,13 +43,9 @@
     X(0, cmpeq_##t) X(1, cmplt_##t) X(2, cmple_##t) X(3, cmpunord_##t)                   \
     X(4, cmpneq_##t) X(5, cmpnlt_##t) X(6, cmpnle_##t) X(7, cmpord_##t)
 
-/* clang-format on */
+struct sse_order { bool zf, pf, cf; }; /* of COMISS and its kin */
 
-struct sse_order {
-    bool zf, pf, cf;
-}; /* of COMISS and its kin */
-
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(SIMDE_NO_NATIVE)
 
 #define X(insn, fn, t)                                                    \
     static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b) \
@@ -93,17 +89,14 @@ SSE_FROM_INT_OPS(X)
 SSE_TO_INT_OPS(X)
 #undef X
 
-#define SSE_CASE_(n, insn)                                            \
-    case n:                                                           \
-        __asm__ volatile(insn " $" #n ", %1, %0" : "+x"(a) : "x"(b)); \
-        break;
+#define SSE_CASE_(n, insn) \
+    case n: __asm__ volatile(insn " $" #n ", %1, %0" : "+x"(a) : "x"(b)); break;
 #define SSE_COMPARE_(insn)                                                                  \
     static inline simde__m128i sse_##insn(simde__m128i a, simde__m128i b, unsigned how)     \
     {                                                                                       \
         switch (how & 7) {                                                                  \
-            SSE_CASE_(0, #insn)                                                             \
-            SSE_CASE_(1, #insn) SSE_CASE_(2, #insn) SSE_CASE_(3, #insn) SSE_CASE_(4, #insn) \
-                SSE_CASE_(5, #insn) SSE_CASE_(6, #insn) SSE_CASE_(7, #insn)                 \
+            SSE_CASE_(0, #insn) SSE_CASE_(1, #insn) SSE_CASE_(2, #insn) SSE_CASE_(3, #insn) \
+            SSE_CASE_(4, #insn) SSE_CASE_(5, #insn) SSE_CASE_(6, #insn) SSE_CASE_(7, #insn) \
         }                                                                                   \
         return a;                                                                           \
     }
@@ -215,3 +208,4 @@ SSE_COMI_(ucomiss, ss, float)
 SSE_COMI_(ucomisd, sd, double)
 
 #endif
+/* clang-format on */

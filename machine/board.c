@@ -231,12 +231,21 @@ bool board_create(struct nidus *m, struct err *e)
 
 void board_destroy(struct nidus *m)
 {
+    struct device *last_first = NULL;
+
     if (!m->board)
         return;
-    while (m->devices) {
+    while (m->devices) { /* cards go before the bridges that they are plugged into */
         struct device *dev = m->devices;
 
         m->devices = dev->next;
+        dev->next = last_first;
+        last_first = dev;
+    }
+    while (last_first) {
+        struct device *dev = last_first;
+
+        last_first = dev->next;
         device_destroy(dev);
     }
     apic_bus_destroy(m->board->apic_bus);

@@ -68,7 +68,7 @@ test:
 5:  loop 5b
     EXPECT_EQ(6, fault_count)
     movl $0, APIC_TPR
-    nop
+    SOON()
     cli
     EXPECT_EQ(7, fault_count)
     ret

@@ -11,9 +11,6 @@ test:
     movw $0xec02, gdt + FREE1 + 4       /* DPL 3, 32 bits, two parameters */
     shrl $16, %eax
     movw %ax, gdt + FREE1 + 6
-    movw $USER_DATA, %ax
-    movw %ax, %ds
-    movw %ax, %es
     ENTER_USER(user)
 user:
     movl %esp, %ebx

@@ -50,7 +50,7 @@
 
 /* to CPL 3 (32-bit), with IOPL 3 so that FAIL and PASS work there */
 #define ENTER_USER(label) \
-    pushl $USER_DATA; pushl $USER_STACK; pushfl; \
+    movw $USER_DATA, %ax; movw %ax, %ds; movw %ax, %es; pushl $USER_DATA; pushl $USER_STACK; pushfl; \
     orl $0x3000, (%esp); pushl $USER_CODE32; pushl $label; iretl
 
 #define DE_VECTOR 0
@@ -66,6 +66,10 @@
 #define SS_VECTOR 12
 #define GP_VECTOR 13
 #define PF_VECTOR 14
+
+/* What the APIC sends is recognized soon, not at once: the machine looks between blocks of code,
+ * which a branch ends. */
+#define SOON() jmp 775f; 775:
 
 #define APIC        0xfee00000
 #define APIC_TPR    (APIC + 0x80)

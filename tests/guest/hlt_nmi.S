@@ -9,11 +9,9 @@ handler:
     cmpl $1, fault_count
     jne 1f
     NMI_TO_0()                  /* waits for our IRET */
-    nop
-    nop
+    SOON()
     NMI_TO_0()                  /* merges with the one that waits */
-    nop
-    nop
+    SOON()
     EXPECT_EQ(1, fault_count)
 1:  ret
 test:
@@ -21,8 +19,7 @@ test:
     APIC_ON()
     cli
     NMI_TO_0()
-    nop
-    nop
+    SOON()
     EXPECT_EQ(2, last_vector)
     EXPECT_EQ(2, fault_count)
     EXPECT_EQ(CODE32, last_cs)

@@ -51,9 +51,6 @@ test:
     EXPECT_FAULT_CODE(GP_VECTOR, TSS_SEL, movw %ax, %fs)
 
     /* EBP and ESP mean SS: #SS(0); the handler runs on CPL 0's own stack only from CPL 3 */
-    movw $USER_DATA, %ax
-    movw %ax, %ds
-    movw %ax, %es
     movl $0x000000ff, gdt + FREE1
     movl $0x0040f200, gdt + FREE1 + 4
     ENTER_USER(user)

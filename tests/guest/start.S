@@ -70,7 +70,6 @@ common32:
     movl %esp, %ebp
     movw $DATA32, %ax
     movw %ax, %ds
-    movw %ax, %es
     movl 36(%ebp), %eax
     movl %eax, last_vector
     movl 40(%ebp), %ecx

@@ -36,7 +36,7 @@ monitor:
 1:  movl $0x30, %eax            /* the frame holds the data segments, the registers are null */
     cmpl %eax, FRAME_ESP + 12(%ebp)
     EXPECT(e)
-    cmpl $0x20, FRAME_ESP + 8(%ebp)
+    cmpl $0x40, FRAME_ESP + 16(%ebp)
     EXPECT(e)
     movw %fs, %ax
     cmpw $0, %ax

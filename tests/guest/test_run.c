@@ -1,0 +1,123 @@
+/* Guest programs (.S of this folder, built by tests/guest/CMakeLists.txt) on whole machines. Each
+ * runs twice: how it ends must be as guests.def says, and both runs must be the same, cycle by
+ * cycle. A program that fails has sent its line (L) or an unexpected exception (X) through COM1. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "include/nidus.h"
+
+enum { OUTPUT = 4096, RUN_MS = 1000 };
+
+static const struct {
+    const char *name;
+    unsigned cpus;
+    enum nidus_event end;
+    const char *device;
+} guests[] = {
+#define GUEST(name, cpus, end, device) {#name, cpus, NIDUS_##end, device},
+#include "tests/guest/guests.def"
+};
+
+struct run {
+    enum nidus_event end;
+    int exit_code;
+    struct nidus_stats stats;
+    uint8_t output[OUTPUT];
+    size_t count;
+};
+
+static struct nidus_blob read_image(const char *name)
+{
+    struct nidus_blob blob = {NULL, 0};
+    char path[1024];
+    FILE *f;
+    void *bytes;
+
+    snprintf(path, sizeof path, "%s/%s.elf", GUEST_DIR, name);
+    f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "%s is missing", path);
+    bytes = malloc(1 << 20);
+    blob.bytes = bytes;
+    blob.count = fread(bytes, 1, 1 << 20, f);
+    fclose(f);
+    return blob;
+}
+
+static void take_output(void *owner, const uint8_t *bytes, size_t count)
+{
+    struct run *r = owner;
+
+    for (size_t i = 0; i < count && r->count < OUTPUT; i++)
+        r->output[r->count++] = bytes[i];
+}
+
+static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
+{
+    struct nidus_config config = {.ram = 16 << 20, .cpus = guests[guest].cpus, .cpu = "max",
+                                  .entropy = 7};
+    struct nidus_char serial = {.owner = r, .write = take_output};
+    char error[NIDUS_ERROR_SIZE] = "";
+    struct nidus *m = nidus_create(&config, error);
+
+    ck_assert_msg(m != NULL, "%s", error);
+    ck_assert_msg(nidus_add_char(m, "serial0", &serial, error), "%s", error);
+    ck_assert_msg(nidus_add_device(m, "isa-debug-exit,iobase=0xf4,iosize=4", error), "%s", error);
+    if (guests[guest].device)
+        ck_assert_msg(nidus_add_device(m, guests[guest].device, error), "%s", error);
+    ck_assert_msg(nidus_load_kernel(m, image, (struct nidus_blob){NULL, 0}, "", error), "%s",
+                  error);
+    r->end = nidus_run(m, UINT64_C(1000000) * RUN_MS);
+    r->exit_code = nidus_exit_code(m);
+    nidus_get_stats(m, &r->stats);
+    nidus_destroy(m);
+}
+
+static void explain(const struct run *r)
+{
+    uint32_t v[3];
+
+    if (r->count >= 3 && r->output[0] == 'L') {
+        fprintf(stderr, "line %u\n", r->output[1] | r->output[2] << 8);
+    } else if (r->count >= 13 && r->output[0] == 'X') {
+        memcpy(v, r->output + 1, sizeof v);
+        fprintf(stderr, "unexpected exception %u (%#x) at %#x\n", v[0], v[1], v[2]);
+    }
+    fprintf(stderr, "event %d, exit code %d, %ju cycles\n", (int)r->end, r->exit_code,
+            (uintmax_t)r->stats.cycles);
+}
+
+START_TEST(guest_program_finds_what_the_manual_says)
+{
+    static struct run runs[2];
+    struct nidus_blob image = read_image(guests[_i].name);
+
+    memset(runs, 0, sizeof runs);
+    run_once(&runs[0], (unsigned)_i, image);
+    run_once(&runs[1], (unsigned)_i, image);
+    free((void *)image.bytes);
+    if (runs[0].end != guests[_i].end || (runs[0].end == NIDUS_EXIT && runs[0].exit_code != 1)) {
+        explain(&runs[0]);
+        ck_abort_msg("%s.S failed", guests[_i].name);
+    }
+    ck_assert_msg(memcmp(&runs[0], &runs[1], sizeof runs[0]) == 0, "%s.S: two runs differ",
+                  guests[_i].name);
+}
+END_TEST
+
+Suite *suite_guest_run(void)
+{
+    Suite *s = suite_create("guest/run");
+    TCase *t = tcase_create("programs");
+
+    tcase_set_timeout(t, 60);
+#ifdef GUEST_DIR_EMPTY
+    fprintf(stderr, "guest/run: x86 objects cannot be built here: no guest programs\n");
+#else
+    tcase_add_loop_test(t, guest_program_finds_what_the_manual_says, 0,
+                        sizeof guests / sizeof guests[0]);
+#endif
+    suite_add_tcase(s, t);
+    return s;
+}
