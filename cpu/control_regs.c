@@ -27,16 +27,16 @@ static void control_load_pdptes(struct cpu *cpu, uint64_t cr3)
 
 /* ---- CR0 ---- */
 
-#define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM |      \
-                     CR0_NW | CR0_CD | CR0_PG)
+#define CR0_DEFINED                                                                            \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+     CR0_PG)
 
 static bool cr0_is_refused(const struct cpu *cpu, uint64_t value)
 {
     bool pg = value & CR0_PG, cs_long = cpu->seg[SEG_CS].ar & AR_L;
     bool enables = pg && !(cpu->cr0 & CR0_PG), disables = !pg && cpu->cr0 & CR0_PG;
 
-    return value >> 32 != 0 || (pg && !(value & CR0_PE)) ||
-           (value & CR0_NW && !(value & CR0_CD)) ||
+    return value >> 32 != 0 || (pg && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)) ||
            (value & cpu->cr0_fixed_1) != cpu->cr0_fixed_1 ||
            (enables && cpu->efer & EFER_LME &&
             (!(cpu->cr4 & CR4_PAE) || cs_long || !(cpu->seg[SEG_TR].ar & 8))) ||
@@ -93,6 +93,7 @@ void cr3_write(struct cpu *cpu, uint64_t value)
 
 /* ---- CR4 ---- */
 
+/* clang-format off */
 /* each bit and the feature that brings it */
 static const struct {
     uint64_t bit;
@@ -105,6 +106,7 @@ static const struct {
     {CR4_VMXE, FEAT_VMX},        {CR4_FSGSBASE, FEAT_FSGSBASE}, {CR4_PCIDE, FEAT_PCID},
     {CR4_OSXSAVE, FEAT_XSAVE},   {CR4_SMEP, FEAT_SMEP},         {CR4_SMAP, FEAT_SMAP},
 };
+/* clang-format on */
 
 uint64_t cr4_valid_bits(const struct cpu *cpu)
 {
@@ -121,8 +123,7 @@ static bool cr4_is_refused(const struct cpu *cpu, uint64_t value)
 {
     bool starts_pcid = value & CR4_PCIDE && !(cpu->cr4 & CR4_PCIDE);
 
-    return value & ~cr4_valid_bits(cpu) ||
-           (value & cpu->cr4_fixed_1) != cpu->cr4_fixed_1 ||
+    return value & ~cr4_valid_bits(cpu) || (value & cpu->cr4_fixed_1) != cpu->cr4_fixed_1 ||
            (cpu_long(cpu) && !(value & CR4_PAE)) ||
            (starts_pcid && (!cpu_long(cpu) || cpu->cr3 & 0xfff)) ||
            (value & CR4_PCIDE && !cpu_long(cpu));
@@ -140,8 +141,7 @@ void cr4_write(struct cpu *cpu, uint64_t value)
         control_load_pdptes(cpu, cpu->cr3);
     cpu->cr4 = value;
     control_changed(cpu);
-    all = changed & CR4_PGE ||
-          (changed & CR4_PCIDE && !(value & CR4_PCIDE));
+    all = changed & CR4_PGE || (changed & CR4_PCIDE && !(value & CR4_PCIDE));
     current = changed & (CR4_PAE | CR4_PSE | CR4_SMAP) || (changed & CR4_SMEP && value & CR4_SMEP);
     if (all)
         mmu_flush_current_all_pcids(&cpu->mmu, true);

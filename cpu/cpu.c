@@ -14,36 +14,36 @@
 #include "cpu/segment.h"
 #include "cpu/virt.h"
 
-#define F(member, ...)   FIELD(struct cpu, member, __VA_ARGS__)
+#define F(member, ...) FIELD(struct cpu, member, __VA_ARGS__)
 #define F_ARRAY(member, ...) FIELD_ARRAY(struct cpu, member, __VA_ARGS__)
-#define SEGMENT(n, sel, base_, limit_, ar_)                                                       \
-    F(seg[n].selector, .reset = (sel)), F(seg[n].base, .reset = (base_)),                        \
-    F(seg[n].limit, .reset = (limit_)), F(seg[n].ar, .reset = (ar_))
+#define SEGMENT(n, sel, base_, limit_, ar_)                               \
+    F(seg[n].selector, .reset = (sel)), F(seg[n].base, .reset = (base_)), \
+        F(seg[n].limit, .reset = (limit_)), F(seg[n].ar, .reset = (ar_))
 #define DATA_AR UINT32_C(0x93) /* present, read/write, accessed */
 
 /* without the two pseudo-registers behind the sixteen */
-#define GENERAL_REGISTERS                                                                         \
-    {.name = "r", .offset = offsetof(struct cpu, r), .size = 16 * 8, .elem = 8}
+#define GENERAL_REGISTERS                                                         \
+    {                                                                             \
+        .name = "r", .offset = offsetof(struct cpu, r), .size = 16 * 8, .elem = 8 \
+    }
 
 /* What both RESET and INIT set, and to what. CR0 and RDX depend on more than that: cpu_reset and
  * cpu_init_signal. [SDM 3A "Processor State After Reset"] */
 #define RESET_AND_INIT                                                                            \
-    GENERAL_REGISTERS, F(rip, .reset = 0xfff0), F(flags.result, .reset = 0x100),                         \
-    F(flags.aux, .reset = 1 << AUX_PF_SHIFT), F(rflags, .reset = 2), F(cpl, .reset = 0),          \
-    SEGMENT(SEG_ES, 0, 0, 0xffff, DATA_AR),                                                       \
-    SEGMENT(SEG_CS, 0xf000, 0xffff0000, 0xffff, DATA_AR),                                         \
-    SEGMENT(SEG_SS, 0, 0, 0xffff, DATA_AR), SEGMENT(SEG_DS, 0, 0, 0xffff, DATA_AR),               \
-    SEGMENT(SEG_FS, 0, 0, 0xffff, DATA_AR), SEGMENT(SEG_GS, 0, 0, 0xffff, DATA_AR),               \
-    SEGMENT(SEG_LDTR, 0, 0, 0xffff, 0x82),                                                        \
-    SEGMENT(SEG_TR, 0, 0, 0xffff, 0x8b),                                                          \
-    F(gdtr.base, .reset = 0), F(gdtr.limit, .reset = 0xffff),                                     \
-    F(idtr.base, .reset = 0), F(idtr.limit, .reset = 0xffff),                                     \
-    F(cr2, .reset = 0), F(cr3, .reset = 0), F(cr4, .reset = 0), F(efer, .reset = 0),              \
-    F(dr[0], .reset = 0), F(dr[1], .reset = 0), F(dr[2], .reset = 0), F(dr[3], .reset = 0),       \
-    F(dr[6], .reset = 0xffff0ff0), F(dr[7], .reset = 0x400),                                      \
-    F_ARRAY(mmu.paging.pdpte, .reset = 0), F(blocking, .reset = 0),                               \
-    F(activity, .reset = ACTIVE), F(pending_dbg, .reset = 0),                                      \
-    F(monitor_pa, .reset = MMU_NO_PAGE), F(mwait_break, .reset = 0)
+    GENERAL_REGISTERS, F(rip, .reset = 0xfff0), F(flags.result, .reset = 0x100),                  \
+        F(flags.aux, .reset = 1 << AUX_PF_SHIFT), F(rflags, .reset = 2), F(cpl, .reset = 0),      \
+        SEGMENT(SEG_ES, 0, 0, 0xffff, DATA_AR),                                                   \
+        SEGMENT(SEG_CS, 0xf000, 0xffff0000, 0xffff, DATA_AR),                                     \
+        SEGMENT(SEG_SS, 0, 0, 0xffff, DATA_AR), SEGMENT(SEG_DS, 0, 0, 0xffff, DATA_AR),           \
+        SEGMENT(SEG_FS, 0, 0, 0xffff, DATA_AR), SEGMENT(SEG_GS, 0, 0, 0xffff, DATA_AR),           \
+        SEGMENT(SEG_LDTR, 0, 0, 0xffff, 0x82), SEGMENT(SEG_TR, 0, 0, 0xffff, 0x8b),               \
+        F(gdtr.base, .reset = 0), F(gdtr.limit, .reset = 0xffff), F(idtr.base, .reset = 0),       \
+        F(idtr.limit, .reset = 0xffff), F(cr2, .reset = 0), F(cr3, .reset = 0),                   \
+        F(cr4, .reset = 0), F(efer, .reset = 0), F(dr[0], .reset = 0), F(dr[1], .reset = 0),      \
+        F(dr[2], .reset = 0), F(dr[3], .reset = 0), F(dr[6], .reset = 0xffff0ff0),                \
+        F(dr[7], .reset = 0x400), F_ARRAY(mmu.paging.pdpte, .reset = 0), F(blocking, .reset = 0), \
+        F(activity, .reset = ACTIVE), F(pending_dbg, .reset = 0),                                 \
+        F(monitor_pa, .reset = MMU_NO_PAGE), F(mwait_break, .reset = 0)
 
 /* clang-format off */
 static const struct field init_fields[] = {
@@ -226,10 +226,11 @@ void cpu_apic_moved(struct cpu *cpu)
 
 static void cpu_after_reset(struct cpu *cpu)
 {
-    cpu->events &= EVENT_INTR | EVENT_STOP; /* a level of the local APIC, a wish of the machine */
+    /* a level of the local APIC, a wish of the machine, and a SIPI that followed this INIT */
+    cpu->events &= EVENT_INTR | EVENT_STOP | EVENT_SIPI;
     cpu->r[RDX] = cpu->model->signature;
     cpu->iret_unblocked_nmi = false;
-    cpu->seg[SEG_FLAT] = (struct seg){.limit = UINT32_MAX, .ar = DATA_AR};
+    cpu->seg[SEG_FLAT] = (struct seg){ .limit = UINT32_MAX, .ar = DATA_AR };
     if (cpu->index != 0)
         cpu->activity = WAIT_FOR_SIPI;
     cpu_settle(cpu);
@@ -240,6 +241,7 @@ void cpu_reset(struct cpu *cpu)
 {
     fields_reset(cpu, cpu_fields);
     cpu->tsc_offset = -cpu_cycles(cpu); /* the TSC starts at 0 */
+    cpu->events &= ~(uint32_t)EVENT_SIPI;
     cpu->virt->reset(cpu);
     cpu_after_reset(cpu);
 }
@@ -249,6 +251,8 @@ void cpu_init_signal(struct cpu *cpu)
     fields_reset(cpu, init_fields);
     cpu->cr0 = (cpu->cr0 & (CR0_CD | CR0_NW)) | CR0_ET;
     cpu->virt->reset(cpu);
+    if (cpu->apic)
+        cpu->apic->init(cpu->apic_owner);
     cpu_after_reset(cpu);
 }
 

@@ -6,10 +6,10 @@
 
 #include "cpu/msr.h"
 
-#define REG_EAX  offsetof(struct cpuid_regs, eax)
-#define REG_EBX  offsetof(struct cpuid_regs, ebx)
-#define REG_ECX  offsetof(struct cpuid_regs, ecx)
-#define REG_EDX  offsetof(struct cpuid_regs, edx)
+#define REG_EAX offsetof(struct cpuid_regs, eax)
+#define REG_EBX offsetof(struct cpuid_regs, ebx)
+#define REG_ECX offsetof(struct cpuid_regs, ecx)
+#define REG_EDX offsetof(struct cpuid_regs, edx)
 #define REG_NONE SIZE_MAX
 
 static const struct feature_row {
@@ -18,8 +18,8 @@ static const struct feature_row {
     size_t reg; /* offset in struct cpuid_regs */
     unsigned bit;
 } feature_rows[FEAT_COUNT] = {
-#define FEATURE(id, name, leaf, subleaf, reg, bit, doc)                                           \
-    [FEAT_##id] = {name, leaf, subleaf, REG_##reg, bit},
+#define FEATURE(id, name, leaf, subleaf, reg, bit, doc) \
+    [FEAT_##id] = { name, leaf, subleaf, REG_##reg, bit },
 #include "cpu/features.def"
 };
 
@@ -84,7 +84,7 @@ static void cpuid_mwait(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf,
                         struct cpuid_regs *out)
 {
     if (cpu_has(cpu, FEAT_MONITOR))
-        *out = (struct cpuid_regs){.eax = 64, .ebx = 64, .ecx = 3, .edx = 0x10};
+        *out = (struct cpuid_regs){ .eax = 64, .ebx = 64, .ecx = 3, .edx = 0x10 };
 }
 
 /* one package of single-thread cores */
@@ -108,9 +108,9 @@ static void cpuid_state(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf,
                         struct cpuid_regs *out)
 {
     if (!cpu_has(cpu, FEAT_XSAVE)) {
-        *out = (struct cpuid_regs){0};
+        *out = (struct cpuid_regs){ 0 };
     } else if (subleaf == 0) {
-        *out = (struct cpuid_regs){.eax = 3, .ebx = 576, .ecx = 576};
+        *out = (struct cpuid_regs){ .eax = 3, .ebx = 576, .ecx = 576 };
     } else if (subleaf == 1 && (cpu_has(cpu, FEAT_XSAVEC) || cpu_has(cpu, FEAT_XSAVES))) {
         out->ebx = 576;
     }
@@ -134,7 +134,7 @@ static void cpuid_constants(uint32_t leaf, uint32_t subleaf, struct cpuid_regs *
         uint32_t leaf, subleaf;
         struct cpuid_regs regs;
     } rows[] = {
-#define LEAF(leaf, subleaf, eax, ebx, ecx, edx) {leaf, subleaf, {eax, ebx, ecx, edx}},
+#define LEAF(leaf, subleaf, eax, ebx, ecx, edx) { leaf, subleaf, { eax, ebx, ecx, edx } },
 #define LEAF_CALL(...)
 #define MODEL(...)
 #define SINCE(...)
@@ -177,7 +177,7 @@ void cpuid(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, struct cpuid_
         void (*call)(const struct cpu *, uint32_t, uint32_t, struct cpuid_regs *);
     } calls[] = {
 #define LEAF(...)
-#define LEAF_CALL(leaf, function) {leaf, cpuid_##function},
+#define LEAF_CALL(leaf, function) { leaf, cpuid_##function },
 #define MODEL(...)
 #define SINCE(...)
 #define NOT_IN_MODELS(...)
@@ -187,7 +187,7 @@ void cpuid(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, struct cpuid_
     bool limited = cpu->msr.misc_enable & MSR_MISC_ENABLE_LIMIT_CPUID;
     uint32_t last = limited ? 2 : cpu->model->last_leaf, row_subleaf;
 
-    *out = (struct cpuid_regs){0};
+    *out = (struct cpuid_regs){ 0 };
     /* beyond the last leaf of its kind: the last basic one's answer */
     if (leaf >> 31 ? leaf > 0x80000008 : leaf > last)
         leaf = last;
@@ -216,7 +216,7 @@ enum {
 static const struct cpu_model models[MODEL_COUNT] = {
 #define LEAF(...)
 #define LEAF_CALL(...)
-#define MODEL(id, name, title, brand, signature, last) {name, title, brand, signature, last},
+#define MODEL(id, name, title, brand, signature, last) { name, title, brand, signature, last },
 #define SINCE(...)
 #define NOT_IN_MODELS(...)
 #define NEEDS(...)
@@ -228,7 +228,7 @@ static const uint8_t feature_since[FEAT_COUNT] = {
 #define LEAF(...)
 #define LEAF_CALL(...)
 #define MODEL(...)
-#define SINCE(feature, model)  [FEAT_##feature] = MODEL_##model,
+#define SINCE(feature, model) [FEAT_##feature] = MODEL_##model,
 #define NOT_IN_MODELS(feature) [FEAT_##feature] = MODEL_COUNT,
 #define NEEDS(...)
 #include "cpu/cpuid.def"
@@ -242,7 +242,7 @@ static const struct {
 #define MODEL(...)
 #define SINCE(...)
 #define NOT_IN_MODELS(...)
-#define NEEDS(feature, other) {FEAT_##feature, FEAT_##other},
+#define NEEDS(feature, other) { FEAT_##feature, FEAT_##other },
 #include "cpu/cpuid.def"
 };
 

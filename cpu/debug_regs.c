@@ -19,7 +19,7 @@ static unsigned debug_kind(const struct cpu *cpu, unsigned n)
 }
 static unsigned debug_length(const struct cpu *cpu, unsigned n)
 {
-    static const uint8_t lengths[4] = {1, 2, 8, 4}; /* LENn */
+    static const uint8_t lengths[4] = { 1, 2, 8, 4 }; /* LENn */
 
     return lengths[bits(cpu->dr[7], 19 + 4 * n, 18 + 4 * n)];
 }
@@ -108,8 +108,8 @@ static unsigned debug_register(struct cpu *cpu, const struct insn *in)
         raise_gp(cpu, 0);
     virt_check(cpu, VIRT_MOV_DR, 0);
     if (cpu->dr[7] & DR7_GD)
-        cpu_raise_event_struct(cpu, &(struct event){.vector = DB, .type = EVENT_TYPE_HARDWARE,
-                                                    .payload = DR6_BD});
+        cpu_raise_event_struct(
+            cpu, &(struct event){ .vector = DB, .type = EVENT_TYPE_HARDWARE, .payload = DR6_BD });
     return n == 4 || n == 5 ? n + 2 : n;
 }
 

@@ -122,6 +122,8 @@ bool cpu_events(struct cpu *cpu)
         return false;
     if (now >= cpu->virt_deadline)
         cpu->events |= EVENT_VIRT;
+    if (cpu->activity == MWAITING && cpu->mwait_break && cpu->events & EVENT_INTR)
+        cpu->activity = ACTIVE; /* MWAIT with ECX[0]: also when RFLAGS.IF holds the interrupt back */
     while (cpu->events && deliver_one(cpu))
         ;
     if (cpu->activity != ACTIVE)

@@ -4,9 +4,9 @@
 
 #include "cpu/virt.h"
 
-enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
+enum severity { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT };
 
-static enum class exception_class(const struct event *ev)
+static enum severity exception_severity(const struct event *ev)
 {
     if (ev->type != EVENT_TYPE_HARDWARE)
         return BENIGN;
@@ -29,6 +29,7 @@ enum outcome { IN_TURN, BECOMES_DF, SHUTS_DOWN };
 
 static enum outcome exception_combine(const struct event *first, const struct event *second)
 {
+    /* clang-format off */
     static const uint8_t outcome[4][4] = {
         /* second:       benign   contributory page fault   double fault */
         [BENIGN]       = {IN_TURN, IN_TURN,     IN_TURN,     IN_TURN},
@@ -36,8 +37,9 @@ static enum outcome exception_combine(const struct event *first, const struct ev
         [PAGE_FAULT]   = {IN_TURN, BECOMES_DF,  BECOMES_DF,  IN_TURN},
         [DOUBLE_FAULT] = {IN_TURN, SHUTS_DOWN,  SHUTS_DOWN,  SHUTS_DOWN},
     };
+    /* clang-format on */
 
-    return (enum outcome)outcome[exception_class(first)][exception_class(second)];
+    return (enum outcome)outcome[exception_severity(first)][exception_severity(second)];
 }
 
 /* An error code that names a segment or a gate says whether the program itself was the cause. */
@@ -85,7 +87,7 @@ static void exception_deliver(struct cpu *cpu, const struct event *ev)
 void exception_dispatch(struct cpu *cpu)
 {
     struct event ev = cpu->raised;
-    struct event df = {.vector = DF, .type = EVENT_TYPE_HARDWARE, .has_error = true};
+    struct event df = { .vector = DF, .type = EVENT_TYPE_HARDWARE, .has_error = true };
 
     cpu_update_key(cpu); /* a gate may have been writing its frame in the view of another level */
     ev.nmi_unblocking = cpu->iret_unblocked_nmi;
@@ -113,7 +115,7 @@ void exception_dispatch(struct cpu *cpu)
 
 void debug_trap(struct cpu *cpu, uint64_t dr6_bits)
 {
-    struct event ev = {.vector = DB, .type = EVENT_TYPE_HARDWARE, .payload = dr6_bits};
+    struct event ev = { .vector = DB, .type = EVENT_TYPE_HARDWARE, .payload = dr6_bits };
 
     exception_deliver(cpu, &ev);
 }

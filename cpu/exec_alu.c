@@ -4,29 +4,29 @@
  * Forms: E_G (r/m, reg), G_E (reg, r/m), E_I (r/m or accumulator, immediate). */
 #include "cpu/exec.h"
 
-#define ALU_BINARY(name)                                                                         \
-    EXEC_BODY_SIZES(name##_E_G)                                                                  \
-    {                                                                                            \
-        struct rmw dst = rmw_begin(cpu, in, size, mem);                                          \
-                                                                                                 \
-        dst.value = alu_##name(&cpu->flags, dst.value, reg_read(cpu, in->reg, size), size);      \
-        rmw_end(cpu, in, &dst, size, mem);                                                       \
-    }                                                                                            \
-    EXEC_SIZES_WRITE(name##_E_G)                                                                 \
-    EXEC_BODY_SIZES(name##_G_E)                                                                  \
-    {                                                                                            \
-        uint64_t b = rm_read(cpu, in, size, mem), a = reg_read(cpu, in->reg, size);              \
-                                                                                                 \
-        reg_write(cpu, in->reg, alu_##name(&cpu->flags, a, b, size), size);                      \
-    }                                                                                            \
-    EXEC_SIZES_READ(name##_G_E)                                                                  \
-    EXEC_BODY_SIZES(name##_E_I)                                                                  \
-    {                                                                                            \
-        struct rmw dst = rmw_begin(cpu, in, size, mem);                                          \
-                                                                                                 \
-        dst.value = alu_##name(&cpu->flags, dst.value, in->imm, size);                           \
-        rmw_end(cpu, in, &dst, size, mem);                                                       \
-    }                                                                                            \
+#define ALU_BINARY(name)                                                                    \
+    EXEC_BODY_SIZES(name##_E_G)                                                             \
+    {                                                                                       \
+        struct rmw dst = rmw_begin(cpu, in, size, mem);                                     \
+                                                                                            \
+        dst.value = alu_##name(&cpu->flags, dst.value, reg_read(cpu, in->reg, size), size); \
+        rmw_end(cpu, in, &dst, size, mem);                                                  \
+    }                                                                                       \
+    EXEC_SIZES_WRITE(name##_E_G)                                                            \
+    EXEC_BODY_SIZES(name##_G_E)                                                             \
+    {                                                                                       \
+        uint64_t b = rm_read(cpu, in, size, mem), a = reg_read(cpu, in->reg, size);         \
+                                                                                            \
+        reg_write(cpu, in->reg, alu_##name(&cpu->flags, a, b, size), size);                 \
+    }                                                                                       \
+    EXEC_SIZES_READ(name##_G_E)                                                             \
+    EXEC_BODY_SIZES(name##_E_I)                                                             \
+    {                                                                                       \
+        struct rmw dst = rmw_begin(cpu, in, size, mem);                                     \
+                                                                                            \
+        dst.value = alu_##name(&cpu->flags, dst.value, in->imm, size);                      \
+        rmw_end(cpu, in, &dst, size, mem);                                                  \
+    }                                                                                       \
     EXEC_SIZES_WRITE(name##_E_I)
 
 ALU_BINARY(add)
@@ -38,18 +38,18 @@ ALU_BINARY(or)
 ALU_BINARY(xor)
 
 /* CMP and TEST only set flags: alu is the operation that they forget the result of */
-#define ALU_COMPARE(name, alu)                                                                   \
-    EXEC_BODY_SIZES(name##_E_G)                                                                  \
-    {                                                                                            \
-        uint64_t a = rm_read(cpu, in, size, mem);                                                \
-                                                                                                 \
-        alu(&cpu->flags, a, reg_read(cpu, in->reg, size), size);                                 \
-    }                                                                                            \
-    EXEC_SIZES_READ(name##_E_G)                                                                  \
-    EXEC_BODY_SIZES(name##_E_I)                                                                  \
-    {                                                                                            \
-        alu(&cpu->flags, rm_read(cpu, in, size, mem), in->imm, size);                            \
-    }                                                                                            \
+#define ALU_COMPARE(name, alu)                                        \
+    EXEC_BODY_SIZES(name##_E_G)                                       \
+    {                                                                 \
+        uint64_t a = rm_read(cpu, in, size, mem);                     \
+                                                                      \
+        alu(&cpu->flags, a, reg_read(cpu, in->reg, size), size);      \
+    }                                                                 \
+    EXEC_SIZES_READ(name##_E_G)                                       \
+    EXEC_BODY_SIZES(name##_E_I)                                       \
+    {                                                                 \
+        alu(&cpu->flags, rm_read(cpu, in, size, mem), in->imm, size); \
+    }                                                                 \
     EXEC_SIZES_READ(name##_E_I)
 
 ALU_COMPARE(cmp, alu_sub)
@@ -63,14 +63,14 @@ EXEC_BODY_SIZES(cmp_G_E)
 }
 EXEC_SIZES_READ(cmp_G_E)
 
-#define ALU_UNARY(name)                                                                          \
-    EXEC_BODY_SIZES(name##_E)                                                                    \
-    {                                                                                            \
-        struct rmw dst = rmw_begin(cpu, in, size, mem);                                          \
-                                                                                                 \
-        dst.value = alu_##name(&cpu->flags, dst.value, size);                                    \
-        rmw_end(cpu, in, &dst, size, mem);                                                       \
-    }                                                                                            \
+#define ALU_UNARY(name)                                       \
+    EXEC_BODY_SIZES(name##_E)                                 \
+    {                                                         \
+        struct rmw dst = rmw_begin(cpu, in, size, mem);       \
+                                                              \
+        dst.value = alu_##name(&cpu->flags, dst.value, size); \
+        rmw_end(cpu, in, &dst, size, mem);                    \
+    }                                                         \
     EXEC_SIZES_WRITE(name##_E)
 
 ALU_UNARY(inc)

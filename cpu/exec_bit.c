@@ -55,19 +55,19 @@ static inline void bit_in_string(struct cpu *cpu, const struct insn *in, enum bi
     flags_set_cf(&cpu->flags, (v & mask) != 0);
 }
 
-#define BIT_OP(name, op, EXEC_IMMEDIATE)                                                         \
-    EXEC_BODY_SIZES(name##_E_G)                                                                  \
-    {                                                                                            \
-        if (mem)                                                                                 \
-            bit_in_string(cpu, in, op, size);                                                    \
-        else                                                                                     \
-            bit_in_operand(cpu, in, cpu->r[in->reg], op, size, mem);                             \
-    }                                                                                            \
-    EXEC_SIZES(name##_E_G)                                                                       \
-    EXEC_BODY_SIZES(name##_E_I)                                                                  \
-    {                                                                                            \
-        bit_in_operand(cpu, in, in->imm, op, size, mem);                                         \
-    }                                                                                            \
+#define BIT_OP(name, op, EXEC_IMMEDIATE)                             \
+    EXEC_BODY_SIZES(name##_E_G)                                      \
+    {                                                                \
+        if (mem)                                                     \
+            bit_in_string(cpu, in, op, size);                        \
+        else                                                         \
+            bit_in_operand(cpu, in, cpu->r[in->reg], op, size, mem); \
+    }                                                                \
+    EXEC_SIZES(name##_E_G)                                           \
+    EXEC_BODY_SIZES(name##_E_I)                                      \
+    {                                                                \
+        bit_in_operand(cpu, in, in->imm, op, size, mem);             \
+    }                                                                \
     EXEC_IMMEDIATE(name##_E_I)
 
 BIT_OP(bt, BIT_TEST, EXEC_SIZES_READ)
@@ -121,11 +121,11 @@ EXEC_SIZES(bswap)
 
 /* ---- SETcc ---- */
 
-#define BIT_SETCC(cc, number)                                                                    \
-    EXEC_BODY_SIZES(set##cc)                                                                     \
-    {                                                                                            \
-        rm_write(cpu, in, flags_condition(&cpu->flags, number), 1, mem);                         \
-    }                                                                                            \
+#define BIT_SETCC(cc, number)                                            \
+    EXEC_BODY_SIZES(set##cc)                                             \
+    {                                                                    \
+        rm_write(cpu, in, flags_condition(&cpu->flags, number), 1, mem); \
+    }                                                                    \
     EXEC_SIZES_WRITE(set##cc)
 
 CONDITIONS(BIT_SETCC)

@@ -38,11 +38,11 @@ ALWAYS_INLINE void branch_if(struct cpu *cpu, const struct insn *in, bool taken,
     cpu->rip = taken ? branch_relative(cpu, in, size) : branch_behind(cpu, in, size);
 }
 
-#define BRANCH_JCC(cc, number)                                                                   \
-    EXEC_BODY_SIZES(j##cc)                                                                       \
-    {                                                                                            \
-        branch_if(cpu, in, flags_condition(&cpu->flags, number), size);                          \
-    }                                                                                            \
+#define BRANCH_JCC(cc, number)                                          \
+    EXEC_BODY_SIZES(j##cc)                                              \
+    {                                                                   \
+        branch_if(cpu, in, flags_condition(&cpu->flags, number), size); \
+    }                                                                   \
     EXEC_SIZES_END(j##cc)
 
 CONDITIONS(BRANCH_JCC)

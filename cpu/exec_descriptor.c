@@ -38,7 +38,7 @@ static void table_load(struct cpu *cpu, const struct insn *in, struct table_reg 
 {
     bool mode64 = cpu_64bit(cpu);
     unsigned size = mode64 ? 10 : 6;
-    uint8_t bytes[10] = {0};
+    uint8_t bytes[10] = { 0 };
     uint64_t base;
 
     mmu_load_bytes(&cpu->mmu, linear_read(cpu, in, size), bytes, size);
@@ -51,20 +51,20 @@ static void table_load(struct cpu *cpu, const struct insn *in, struct table_reg 
     t->base = base;
 }
 
-#define TABLE_REGISTER(lower, upper)                                                             \
-    EXEC_BODY(s##lower)                                                                          \
-    {                                                                                            \
-        descriptor_umip(cpu);                                                                    \
-        virt_check(cpu, VIRT_GDTR_IDTR, 0);                                                      \
-        table_store(cpu, in, &cpu->upper);                                                       \
-    }                                                                                            \
-    EXEC(s##lower)                                                                               \
-    EXEC_BODY(l##lower)                                                                          \
-    {                                                                                            \
-        descriptor_privileged(cpu);                                                              \
-        virt_check(cpu, VIRT_GDTR_IDTR, 0);                                                      \
-        table_load(cpu, in, &cpu->upper);                                                        \
-    }                                                                                            \
+#define TABLE_REGISTER(lower, upper)        \
+    EXEC_BODY(s##lower)                     \
+    {                                       \
+        descriptor_umip(cpu);               \
+        virt_check(cpu, VIRT_GDTR_IDTR, 0); \
+        table_store(cpu, in, &cpu->upper);  \
+    }                                       \
+    EXEC(s##lower)                          \
+    EXEC_BODY(l##lower)                     \
+    {                                       \
+        descriptor_privileged(cpu);         \
+        virt_check(cpu, VIRT_GDTR_IDTR, 0); \
+        table_load(cpu, in, &cpu->upper);   \
+    }                                       \
     EXEC(l##lower)
 TABLE_REGISTER(gdt, gdtr)
 TABLE_REGISTER(idt, idtr)

@@ -13,7 +13,7 @@ struct far_transfer {
     bool call;
     uint16_t selector;
     uint64_t offset;
-    unsigned size;      /* operand size: of what CALL pushes */
+    unsigned size; /* operand size: of what CALL pushes */
     uint64_t next_rip;
 };
 
@@ -87,7 +87,9 @@ static struct call_gate far_read_gate(struct cpu *cpu, uint16_t gate_selector,
     bool wide = cpu_long(cpu);
     struct call_gate g = {
         .selector = (uint16_t)bits(d->low, 31, 16),
-        .size = wide ? 8 : ar_type(d->ar) == TYPE_CALL ? 4 : 2,
+        .size = wide                          ? 8
+                : ar_type(d->ar) == TYPE_CALL ? 4
+                                              : 2,
         .offset = bits(d->low, 15, 0),
         .parameters = wide ? 0 : (unsigned)bits(d->low, 36, 32),
     };
@@ -126,7 +128,7 @@ static void far_call_inner(struct cpu *cpu, const struct far_transfer *t, struct
 {
     unsigned cpl = ar_dpl(g->code.ar);
     bool wide = cpu_long(cpu);
-    struct descriptor stack = {0};
+    struct descriptor stack = { 0 };
     uint16_t ss = (uint16_t)cpl;
     struct frame f;
     uint64_t rsp;
@@ -237,7 +239,9 @@ static void far_go(struct cpu *cpu, const struct far_transfer *t)
 static struct far_transfer far_pointer(struct cpu *cpu, const struct insn *in, bool call)
 {
     struct far_transfer t = {
-        .call = call, .size = 1u << in->size, .next_rip = insn_next_rip(cpu, in),
+        .call = call,
+        .size = 1u << in->size,
+        .next_rip = insn_next_rip(cpu, in),
     };
     uint64_t at;
 

@@ -25,8 +25,7 @@ static bool io_bitmap_allows(struct cpu *cpu, uint16_t port, unsigned size)
 
 static void io_check(struct cpu *cpu, uint16_t port, unsigned size)
 {
-    if (!cpu_protected(cpu) ||
-        (!cpu_vm86(cpu) && cpu->cpl <= (unsigned)bits(cpu->rflags, 13, 12)))
+    if (!cpu_protected(cpu) || (!cpu_vm86(cpu) && cpu->cpl <= (unsigned)bits(cpu->rflags, 13, 12)))
         return;
     if (!io_bitmap_allows(cpu, port, size))
         raise_gp(cpu, 0);
@@ -43,7 +42,10 @@ static void io_permit(struct cpu *cpu, const struct insn *in, uint16_t port, boo
                       bool immediate)
 {
     struct virt_io io = {
-        .port = port, .size = (uint8_t)io_size(in), .in = input, .immediate = immediate,
+        .port = port,
+        .size = (uint8_t)io_size(in),
+        .in = input,
+        .immediate = immediate,
     };
 
     io_check(cpu, port, io.size);
@@ -139,7 +141,11 @@ static void io_string_permit(struct cpu *cpu, const struct insn *in, bool input,
     unsigned size = io_size(in), seg = input ? SEG_ES : in->seg;
     uint64_t offset = cpu->r[input ? RDI : RSI] & in->addr_mask;
     struct virt_io io = {
-        .port = port, .size = (uint8_t)size, .in = input, .string = true, .rep = rep,
+        .port = port,
+        .size = (uint8_t)size,
+        .in = input,
+        .string = true,
+        .rep = rep,
     };
 
     io_check(cpu, port, size);

@@ -56,14 +56,14 @@ EXEC_SIZES_WRITE(movbe_M_G)
 /* ---- extensions: `size` is the destination's ---- */
 
 /* where no operand is as wide as the source, a smaller one is read */
-#define MOVE_EXTEND(name, source_size, expression)                                               \
-    EXEC_BODY_SIZES(name)                                                                        \
-    {                                                                                            \
-        const unsigned from = (source_size) < size ? (source_size) : size;                       \
-        uint64_t v = rm_read(cpu, in, from, mem);                                                \
-                                                                                                 \
-        reg_write(cpu, in->reg, expression, size);                                               \
-    }                                                                                            \
+#define MOVE_EXTEND(name, source_size, expression)                         \
+    EXEC_BODY_SIZES(name)                                                  \
+    {                                                                      \
+        const unsigned from = (source_size) < size ? (source_size) : size; \
+        uint64_t v = rm_read(cpu, in, from, mem);                          \
+                                                                           \
+        reg_write(cpu, in->reg, expression, size);                         \
+    }                                                                      \
     EXEC_SIZES_READ(name)
 
 MOVE_EXTEND(movzx_G_Eb, 1, v)
@@ -105,13 +105,13 @@ EXEC(xlat)
 
 /* ---- CMOVcc: the source is read, and a 32-bit destination zero-extended, in any case ---- */
 
-#define MOVE_CMOV(cc, number)                                                                    \
-    EXEC_BODY_SIZES(cmov##cc)                                                                    \
-    {                                                                                            \
-        uint64_t v = rm_read(cpu, in, size, mem), old = reg_read(cpu, in->reg, size);            \
-                                                                                                 \
-        reg_write(cpu, in->reg, flags_condition(&cpu->flags, number) ? v : old, size);           \
-    }                                                                                            \
+#define MOVE_CMOV(cc, number)                                                          \
+    EXEC_BODY_SIZES(cmov##cc)                                                          \
+    {                                                                                  \
+        uint64_t v = rm_read(cpu, in, size, mem), old = reg_read(cpu, in->reg, size);  \
+                                                                                       \
+        reg_write(cpu, in->reg, flags_condition(&cpu->flags, number) ? v : old, size); \
+    }                                                                                  \
     EXEC_SIZES_READ(cmov##cc)
 
 CONDITIONS(MOVE_CMOV)

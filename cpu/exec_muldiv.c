@@ -36,8 +36,8 @@ EXEC_BODY_SIZES(imul_G_E)
 {
     uint64_t high, b = rm_read(cpu, in, size, mem);
 
-    reg_write(cpu, in->reg,
-              alu_imul(&cpu->flags, reg_read(cpu, in->reg, size), b, &high, size), size);
+    reg_write(cpu, in->reg, alu_imul(&cpu->flags, reg_read(cpu, in->reg, size), b, &high, size),
+              size);
 }
 EXEC_SIZES_READ(imul_G_E)
 
@@ -50,18 +50,18 @@ EXEC_BODY_SIZES(imul_G_E_I)
 EXEC_SIZES_READ(imul_G_E_I)
 
 /* the dividend: AX, or rDX:rAX, as two halves of `size` bytes */
-#define MULDIV_DIVISION(name, alu)                                                               \
-    EXEC_BODY_SIZES(name)                                                                        \
-    {                                                                                            \
-        uint64_t divisor = rm_read(cpu, in, size, mem), quotient, remainder;                     \
-        uint64_t low = reg_read(cpu, size == 1 ? 8 * RAX : RAX, size);                           \
-        uint64_t high = reg_read(cpu, size == 1 ? 8 * RAX + 1 : RDX, size);                      \
-                                                                                                 \
-        if (!alu(high, low, divisor, &quotient, &remainder, size))                               \
-            cpu_raise(cpu, DE);                                                                  \
-        reg_write(cpu, size == 1 ? 8 * RAX : RAX, quotient, size);                               \
-        reg_write(cpu, size == 1 ? 8 * RAX + 1 : RDX, remainder, size);                          \
-    }                                                                                            \
+#define MULDIV_DIVISION(name, alu)                                           \
+    EXEC_BODY_SIZES(name)                                                    \
+    {                                                                        \
+        uint64_t divisor = rm_read(cpu, in, size, mem), quotient, remainder; \
+        uint64_t low = reg_read(cpu, size == 1 ? 8 * RAX : RAX, size);       \
+        uint64_t high = reg_read(cpu, size == 1 ? 8 * RAX + 1 : RDX, size);  \
+                                                                             \
+        if (!alu(high, low, divisor, &quotient, &remainder, size))           \
+            cpu_raise(cpu, DE);                                              \
+        reg_write(cpu, size == 1 ? 8 * RAX : RAX, quotient, size);           \
+        reg_write(cpu, size == 1 ? 8 * RAX + 1 : RDX, remainder, size);      \
+    }                                                                        \
     EXEC_SIZES(name)
 
 MULDIV_DIVISION(div_E, alu_div)

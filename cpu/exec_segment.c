@@ -90,11 +90,11 @@ static void segment_load_far(struct cpu *cpu, const struct insn *in, unsigned se
     reg_write(cpu, in->reg, offset, size);
 }
 
-#define SEGMENT_LOAD_FAR(name, seg)                                                              \
-    EXEC_BODY(name)                                                                              \
-    {                                                                                            \
-        segment_load_far(cpu, in, seg);                                                          \
-    }                                                                                            \
+#define SEGMENT_LOAD_FAR(name, seg)     \
+    EXEC_BODY(name)                     \
+    {                                   \
+        segment_load_far(cpu, in, seg); \
+    }                                   \
     EXEC_END(name)
 SEGMENT_LOAD_FAR(les, SEG_ES)
 SEGMENT_LOAD_FAR(lds, SEG_DS)
@@ -120,17 +120,17 @@ static void segment_write_base(struct cpu *cpu, const struct insn *in, unsigned 
     cpu->seg[seg].base = base;
 }
 
-#define SEGMENT_BASE(lower, n)                                                                 \
-    EXEC_BODY(rd##lower##base)                                                                   \
-    {                                                                                            \
-        segment_check_fsgsbase(cpu);                                                             \
-        reg_write(cpu, in->rm, cpu->seg[n].base, 1u << in->size);                              \
-    }                                                                                            \
-    EXEC(rd##lower##base)                                                                        \
-    EXEC_BODY(wr##lower##base)                                                                   \
-    {                                                                                            \
-        segment_write_base(cpu, in, n);                                                        \
-    }                                                                                            \
+#define SEGMENT_BASE(lower, n)                                    \
+    EXEC_BODY(rd##lower##base)                                    \
+    {                                                             \
+        segment_check_fsgsbase(cpu);                              \
+        reg_write(cpu, in->rm, cpu->seg[n].base, 1u << in->size); \
+    }                                                             \
+    EXEC(rd##lower##base)                                         \
+    EXEC_BODY(wr##lower##base)                                    \
+    {                                                             \
+        segment_write_base(cpu, in, n);                           \
+    }                                                             \
     EXEC(wr##lower##base)
 SEGMENT_BASE(fs, SEG_FS)
 SEGMENT_BASE(gs, SEG_GS)

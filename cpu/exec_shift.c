@@ -6,19 +6,19 @@
 #include "cpu/alu_shift.h"
 #include "cpu/exec.h"
 
-#define SHIFT_FORM(name, alu, count)                                                             \
-    EXEC_BODY_SIZES(name)                                                                        \
-    {                                                                                            \
-        struct rmw dst = rmw_begin(cpu, in, size, mem);                                          \
-                                                                                                 \
-        dst.value = alu(&cpu->flags, dst.value, count, size);                                    \
-        rmw_end(cpu, in, &dst, size, mem);                                                       \
-    }                                                                                            \
+#define SHIFT_FORM(name, alu, count)                          \
+    EXEC_BODY_SIZES(name)                                     \
+    {                                                         \
+        struct rmw dst = rmw_begin(cpu, in, size, mem);       \
+                                                              \
+        dst.value = alu(&cpu->flags, dst.value, count, size); \
+        rmw_end(cpu, in, &dst, size, mem);                    \
+    }                                                         \
     EXEC_SIZES_WRITE(name)
 
-#define SHIFT(name)                                                                              \
-    SHIFT_FORM(name##_E_1, alu_##name, 1)                                                        \
-    SHIFT_FORM(name##_E_CL, alu_##name, (unsigned)cpu->r[RCX])                                   \
+#define SHIFT(name)                                            \
+    SHIFT_FORM(name##_E_1, alu_##name, 1)                      \
+    SHIFT_FORM(name##_E_CL, alu_##name, (unsigned)cpu->r[RCX]) \
     SHIFT_FORM(name##_E_I, alu_##name, (unsigned)in->imm)
 
 SHIFT(rol)
@@ -29,15 +29,15 @@ SHIFT(shl)
 SHIFT(shr)
 SHIFT(sar)
 
-#define DOUBLE_SHIFT_FORM(name, alu, count)                                                      \
-    EXEC_BODY_SIZES(name)                                                                        \
-    {                                                                                            \
-        struct rmw dst = rmw_begin(cpu, in, size, mem);                                          \
-        uint64_t src = reg_read(cpu, in->reg, size);                                             \
-                                                                                                 \
-        dst.value = alu(&cpu->flags, dst.value, src, count, size);                               \
-        rmw_end(cpu, in, &dst, size, mem);                                                       \
-    }                                                                                            \
+#define DOUBLE_SHIFT_FORM(name, alu, count)                        \
+    EXEC_BODY_SIZES(name)                                          \
+    {                                                              \
+        struct rmw dst = rmw_begin(cpu, in, size, mem);            \
+        uint64_t src = reg_read(cpu, in->reg, size);               \
+                                                                   \
+        dst.value = alu(&cpu->flags, dst.value, src, count, size); \
+        rmw_end(cpu, in, &dst, size, mem);                         \
+    }                                                              \
     EXEC_SIZES_WRITE(name)
 
 DOUBLE_SHIFT_FORM(shld_E_G_I, alu_shld, (unsigned)in->imm)

@@ -284,11 +284,11 @@ EXEC_SIZES_END(lods)
 
 /* a comparison: of two elements in memory, or of the accumulator with one */
 struct string_compare {
-    uint64_t a, b;    /* the last elements compared */
+    uint64_t a, b; /* the last elements compared */
     uint64_t step;
-    bool both;        /* CMPS */
-    bool repeat_on;   /* REPE: go on while equal; REPNE: while not */
-    bool stopped;     /* the condition has ended the repetition */
+    bool both;      /* CMPS */
+    bool repeat_on; /* REPE: go on while equal; REPNE: while not */
+    bool stopped;   /* the condition has ended the repetition */
 };
 
 ALWAYS_INLINE void string_compare_one(struct cpu *cpu, const struct insn *in,
@@ -349,8 +349,9 @@ ALWAYS_INLINE uint64_t string_compare_run(struct cpu *cpu, const struct insn *in
 
 ALWAYS_INLINE void string_compare(struct cpu *cpu, const struct insn *in, bool both, unsigned size)
 {
-    struct string_compare c = {.step = string_step(cpu, size), .both = both,
-                               .repeat_on = !(in->flags & IN_REPNE)};
+    struct string_compare c = { .step = string_step(cpu, size),
+                                .both = both,
+                                .repeat_on = !(in->flags & IN_REPNE) };
     uint64_t left, count;
 
     if (!string_repeats(in)) {

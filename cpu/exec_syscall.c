@@ -10,7 +10,7 @@ static void syscall_segments(struct cpu *cpu, uint16_t cs, enum syscall_code cod
                              unsigned cpl)
 {
     uint32_t common = AR_P | AR_S | AR_G | AR_ACCESSED | cpl << 5;
-    struct descriptor d = {.limit = UINT32_MAX};
+    struct descriptor d = { .limit = UINT32_MAX };
 
     d.ar = common | AR_CODE | AR_READ | (code == CODE_64 ? AR_L : AR_DB);
     segment_set(cpu, SEG_CS, (uint16_t)(cs | cpl), &d);

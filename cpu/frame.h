@@ -6,7 +6,7 @@
 #include "cpu/segment.h"
 
 struct frame {
-    struct seg ss;     /* the stack that is written */
+    struct seg ss; /* the stack that is written */
     uint64_t rsp;
     uint64_t mask;     /* of the stack pointer */
     bool flat;         /* 64-bit: no limits */
@@ -16,15 +16,16 @@ struct frame {
 /* on the current stack, by the current mode */
 static inline struct frame frame_current(const struct cpu *cpu)
 {
-    return (struct frame){.ss = cpu->seg[SEG_SS], .rsp = cpu->r[RSP], .mask = stack_mask(cpu),
-                          .flat = cpu_64bit(cpu)};
+    return (struct frame){
+        .ss = cpu->seg[SEG_SS], .rsp = cpu->r[RSP], .mask = stack_mask(cpu), .flat = cpu_64bit(cpu)
+    };
 }
 
 /* on the stack of an inner level, with its descriptor */
 static inline struct frame frame_inner(uint16_t selector, const struct descriptor *d, uint64_t rsp)
 {
     struct frame f = {
-        .ss = {.base = d->base, .limit = d->limit, .ar = d->ar, .selector = selector},
+        .ss = { .base = d->base, .limit = d->limit, .ar = d->ar, .selector = selector },
         .rsp = rsp,
         .mask = d->ar & AR_DB ? UINT32_MAX : UINT16_MAX,
         .ss_error = selector_error(selector),
@@ -36,7 +37,7 @@ static inline struct frame frame_inner(uint16_t selector, const struct descripto
 /* in IA-32e mode, where gates always push eight bytes a time */
 static inline struct frame frame_64(uint64_t rsp)
 {
-    return (struct frame){.rsp = rsp, .mask = ~UINT64_C(0), .flat = true};
+    return (struct frame){ .rsp = rsp, .mask = ~UINT64_C(0), .flat = true };
 }
 
 /* #SS unless `count` pushes of `size` bytes fit */

@@ -20,7 +20,7 @@ struct handler {
     const struct event *ev;
     struct gate gate;
     struct descriptor code;
-    unsigned cpl;       /* of the handler */
+    unsigned cpl;         /* of the handler */
     uint64_t rip, rflags; /* pushed */
 };
 
@@ -204,7 +204,7 @@ static void deliver_same_level(struct cpu *cpu, struct handler *h, unsigned size
 
 static void deliver_inner(struct cpu *cpu, struct handler *h, unsigned size)
 {
-    static const uint8_t v86_segments[] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+    static const uint8_t v86_segments[] = { SEG_GS, SEG_FS, SEG_DS, SEG_ES };
     bool vm86 = cpu_vm86(cpu);
     struct descriptor stack;
     struct frame f;
@@ -261,7 +261,7 @@ static void deliver_64(struct cpu *cpu, struct handler *h)
 
 static void deliver_protected(struct cpu *cpu, const struct event *ev)
 {
-    struct handler h = {.ev = ev, .gate = read_gate(cpu, ev)};
+    struct handler h = { .ev = ev, .gate = read_gate(cpu, ev) };
     unsigned size = h.gate.type >= GATE_INT32 ? 4 : 2;
 
     if (h.gate.type == GATE_TASK) {
@@ -344,7 +344,7 @@ static void deliver_redirected(struct cpu *cpu, const struct event *ev)
 
 void interrupt_software(struct cpu *cpu, uint8_t vector, enum event_type type, unsigned length)
 {
-    struct event ev = {.vector = vector, .type = (uint8_t)type, .insn_length = (uint8_t)length};
+    struct event ev = { .vector = vector, .type = (uint8_t)type, .insn_length = (uint8_t)length };
     bool iopl3 = (cpu->rflags & RFLAGS_IOPL) == RFLAGS_IOPL;
 
     if (cpu_protected(cpu) && cpu_vm86(cpu) && type == EVENT_TYPE_SOFTWARE_INT) {

@@ -5,7 +5,7 @@
 #include "cpu/interrupt.h"
 #include "cpu/virt.h"
 
-#define FLAGS_16     (BITS(11, 0) | RFLAGS_NT)
+#define FLAGS_16 (BITS(11, 0) | RFLAGS_NT)
 #define FLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 /* what IRET finds on the stack, and how wide */
@@ -17,7 +17,7 @@ struct iret_frame {
 
 static struct iret_frame iret_peek(struct cpu *cpu, unsigned size)
 {
-    struct iret_frame f = {.size = size};
+    struct iret_frame f = { .size = size };
 
     f.rip = stack_peek(cpu, 0, size);
     f.cs = (uint16_t)stack_peek(cpu, size, size);
@@ -88,7 +88,7 @@ static void iret_vm86(struct cpu *cpu, const struct iret_frame *f)
 /* From CPL 0 with VM set in the image. */
 static void iret_to_vm86(struct cpu *cpu, const struct iret_frame *f)
 {
-    static const uint8_t order[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    static const uint8_t order[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
     uint64_t esp = stack_peek(cpu, 12, 4);
     uint16_t ss = (uint16_t)stack_peek(cpu, 16, 4), data[4];
 
@@ -163,8 +163,8 @@ static void iret_same_level(struct cpu *cpu, const struct iret_frame *f, struct 
 /* to an outer level, and always from 64-bit mode: SS:RSP is popped too */
 static void iret_with_stack(struct cpu *cpu, const struct iret_frame *f, struct descriptor *code)
 {
-    struct outer_stack stack = {.selector = (uint16_t)stack_peek(cpu, 4 * f->size, f->size),
-                                .rsp = stack_peek(cpu, 3 * f->size, f->size)};
+    struct outer_stack stack = { .selector = (uint16_t)stack_peek(cpu, 4 * f->size, f->size),
+                                 .rsp = stack_peek(cpu, 3 * f->size, f->size) };
     unsigned cpl = selector_rpl(f->cs), old = cpu->cpl;
     uint64_t may = iret_flags_allowed(cpu, old);
 
@@ -217,8 +217,7 @@ void interrupt_return(struct cpu *cpu, unsigned size)
     bool vm86 = cpu_protected(cpu) && cpu_vm86(cpu);
     struct iret_frame f;
 
-    if (vm86 && (cpu->rflags & RFLAGS_IOPL) != RFLAGS_IOPL &&
-        !(cpu->cr4 & CR4_VME && size == 2))
+    if (vm86 && (cpu->rflags & RFLAGS_IOPL) != RFLAGS_IOPL && !(cpu->cr4 & CR4_VME && size == 2))
         raise_gp(cpu, 0);
     cpu->iret_unblocked_nmi = false;
     iret_unblock_nmi(cpu);

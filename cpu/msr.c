@@ -5,13 +5,17 @@
 #include "cpu/control_regs.h"
 #include "cpu/virt.h"
 
+static bool msr_store(uint64_t *at, uint64_t value, uint64_t writable)
+{
+    if (value & ~writable)
+        return false;
+    *at = value;
+    return true;
+}
+
 /* ---- refused and ignored ---- */
 
 static bool msr_read_refused(struct cpu *cpu, uint64_t *value)
-{
-    return false;
-}
-static bool msr_write_refused(struct cpu *cpu, uint64_t value)
 {
     return false;
 }
@@ -303,20 +307,18 @@ static bool msr_read_capability(struct cpu *cpu, uint64_t *value)
 {
     return cpu->virt->cap_read(cpu, 0x3a, value);
 }
+/* lock bit and "VMX outside SMX operation"; once locked, a write raises #GP until RESET */
+static bool msr_write_feature_control(struct cpu *cpu, uint64_t value)
+{
+    return !(cpu->msr.feature_control & 1) &&
+           msr_store(&cpu->msr.feature_control, value, BIT(0) | BIT(2));
+}
 static bool msr_read_vmx(struct cpu *cpu, unsigned n, uint64_t *value)
 {
     return cpu->virt->cap_read(cpu, 0x480 + n, value);
 }
 
 /* ---- the rows ---- */
-
-static bool msr_store(uint64_t *at, uint64_t value, uint64_t writable)
-{
-    if (value & ~writable)
-        return false;
-    *at = value;
-    return true;
-}
 
 static bool msr_store_canonical(uint64_t *at, uint64_t value)
 {
@@ -331,16 +333,24 @@ static bool msr_store_canonical(uint64_t *at, uint64_t value)
 bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     switch (msr) {
-#define MSR_STORED(number, id, member, reset, writable, feature)                                  \
-    case number: *value = cpu->msr.member; return HAS(feature);
-#define MSR_CANONICAL(number, id, member, feature)                                                \
-    case number: *value = cpu->msr.member; return HAS(feature);
-#define MSR_CONST(number, id, constant, feature)                                                  \
-    case number: *value = (constant); return HAS(feature);
-#define MSR_CALL(number, id, read, write, feature)                                                \
-    case number: return HAS(feature) && msr_##read(cpu, value);
-#define MSR_RANGE(first, count, id, read, write, feature)                                         \
-    case (first)... (first) + (count) - 1: return HAS(feature) && msr_##read(cpu, msr - (first), value);
+#define MSR_STORED(number, id, member, reset, writable, feature) \
+    case number:                                                 \
+        *value = cpu->msr.member;                                \
+        return HAS(feature);
+#define MSR_CANONICAL(number, id, member, feature) \
+    case number:                                   \
+        *value = cpu->msr.member;                  \
+        return HAS(feature);
+#define MSR_CONST(number, id, constant, feature) \
+    case number:                                 \
+        *value = (constant);                     \
+        return HAS(feature);
+#define MSR_CALL(number, id, read, write, feature) \
+    case number:                                   \
+        return HAS(feature) && msr_##read(cpu, value);
+#define MSR_RANGE(first, count, id, read, write, feature) \
+    case (first)...(first) + (count)-1:                   \
+        return HAS(feature) && msr_##read(cpu, msr - (first), value);
 #include "cpu/msr.def"
     default: return false;
     }
@@ -349,15 +359,19 @@ bool msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 bool msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
 {
     switch (msr) {
-#define MSR_STORED(number, id, member, reset, writable, feature)                                  \
-    case number: return HAS(feature) && msr_store(&cpu->msr.member, value, writable);
-#define MSR_CANONICAL(number, id, member, feature)                                                \
-    case number: return HAS(feature) && msr_store_canonical(&cpu->msr.member, value);
+#define MSR_STORED(number, id, member, reset, writable, feature) \
+    case number:                                                 \
+        return HAS(feature) && msr_store(&cpu->msr.member, value, writable);
+#define MSR_CANONICAL(number, id, member, feature) \
+    case number:                                   \
+        return HAS(feature) && msr_store_canonical(&cpu->msr.member, value);
 #define MSR_CONST(number, id, constant, feature)
-#define MSR_CALL(number, id, read, write, feature)                                                \
-    case number: return HAS(feature) && msr_##write(cpu, value);
-#define MSR_RANGE(first, count, id, read, write, feature)                                         \
-    case (first)... (first) + (count) - 1: return HAS(feature) && msr_##write(cpu, msr - (first), value);
+#define MSR_CALL(number, id, read, write, feature) \
+    case number:                                   \
+        return HAS(feature) && msr_##write(cpu, value);
+#define MSR_RANGE(first, count, id, read, write, feature) \
+    case (first)...(first) + (count)-1:                   \
+        return HAS(feature) && msr_##write(cpu, msr - (first), value);
 #include "cpu/msr.def"
     default: return false;
     }

@@ -161,7 +161,7 @@ struct rmw {
 ALWAYS_INLINE struct rmw rmw_begin(struct cpu *cpu, const struct insn *in, unsigned size,
                                    enum mem_form mem)
 {
-    struct rmw d = {0, 0, NULL};
+    struct rmw d = { 0, 0, NULL };
 
     if (mem == MEM_HIT_WRITE) {
         d.native = mem_native(cpu, in);
@@ -198,7 +198,8 @@ ALWAYS_INLINE void reg_write_masked(struct cpu *cpu, unsigned n, uint64_t value,
 static inline uint64_t stack_mask(const struct cpu *cpu)
 {
     return cpu->key & KEY_CODE64 ? ~UINT64_C(0)
-           : cpu->key & KEY_SS32 ? UINT64_C(0xffffffff) : UINT64_C(0xffff);
+           : cpu->key & KEY_SS32 ? UINT64_C(0xffffffff)
+                                 : UINT64_C(0xffff);
 }
 static inline uint64_t stack_linear(struct cpu *cpu, uint64_t offset, unsigned size, bool write)
 {

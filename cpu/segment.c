@@ -51,7 +51,7 @@ void segment_check(struct cpu *cpu, unsigned seg, uint64_t offset, unsigned size
 
 static struct descriptor descriptor_parse(uint64_t low, uint64_t high)
 {
-    struct descriptor d = {.low = low, .high = high};
+    struct descriptor d = { .low = low, .high = high };
 
     d.base = bits(low, 39, 16) | bits(low, 63, 56) << 24 | (high & UINT32_MAX) << 32;
     d.limit = (uint32_t)(bits(low, 15, 0) | bits(low, 51, 48) << 16);
@@ -142,7 +142,7 @@ void segment_set_null(struct cpu *cpu, unsigned seg, uint16_t selector)
 {
     uint32_t dpl = seg == SEG_SS ? (uint32_t)cpu->cpl << 5 : 0;
 
-    segment_set(cpu, seg, selector, &(struct descriptor){.ar = AR_UNUSABLE | dpl});
+    segment_set(cpu, seg, selector, &(struct descriptor){ .ar = AR_UNUSABLE | dpl });
 }
 
 void segment_load_real(struct cpu *cpu, unsigned seg, uint16_t selector)
@@ -207,8 +207,7 @@ struct descriptor segment_read_data(struct cpu *cpu, uint16_t selector, unsigned
     bool readable = d.ar & AR_S && (!(d.ar & AR_CODE) || d.ar & AR_READ);
     bool conforming = (d.ar & (AR_CODE | AR_CONFORMING)) == (AR_CODE | AR_CONFORMING);
 
-    if (!readable ||
-        (!conforming && (selector_rpl(selector) > ar_dpl(d.ar) || cpl > ar_dpl(d.ar))))
+    if (!readable || (!conforming && (selector_rpl(selector) > ar_dpl(d.ar) || cpl > ar_dpl(d.ar))))
         cpu_raise_error(cpu, vector, selector_error(selector));
     if (!(d.ar & AR_P))
         raise_np(cpu, selector_error(selector));
@@ -292,7 +291,7 @@ void outer_stack_set(struct cpu *cpu, const struct outer_stack *s)
 
 void segment_drop_privileged(struct cpu *cpu)
 {
-    static const uint8_t data[] = {SEG_ES, SEG_FS, SEG_GS, SEG_DS};
+    static const uint8_t data[] = { SEG_ES, SEG_FS, SEG_GS, SEG_DS };
 
     for (unsigned i = 0; i < sizeof data; i++) {
         const struct seg *s = &cpu->seg[data[i]];

@@ -8,11 +8,11 @@ struct cpu;
 struct seg;
 
 struct descriptor { /* an 8- or 16-byte descriptor, taken apart */
-    uint64_t base;    /* 64 bits for system descriptors in IA-32e mode */
-    uint32_t limit;   /* granularity applied */
-    uint32_t ar;      /* AR_* of cpu/cpu.h, without AR_UNUSABLE */
-    uint64_t low;     /* the raw first 8 bytes: gates take their fields from here */
-    uint64_t high;    /* the raw second 8 bytes of 16-byte descriptors, else 0 */
+    uint64_t base;  /* 64 bits for system descriptors in IA-32e mode */
+    uint32_t limit; /* granularity applied */
+    uint32_t ar;    /* AR_* of cpu/cpu.h, without AR_UNUSABLE */
+    uint64_t low;   /* the raw first 8 bytes: gates take their fields from here */
+    uint64_t high;  /* the raw second 8 bytes of 16-byte descriptors, else 0 */
 };
 
 /* derive readable and writable; after every change of a struct seg */
@@ -45,10 +45,19 @@ void cpu_set_cpl(struct cpu *cpu, unsigned cpl);
 /* ---- for gates, far transfers, IRET and task switches ---- */
 
 enum { SELECTOR_TI = 4 };
-static inline unsigned selector_rpl(uint16_t selector) { return selector & 3; }
-static inline bool selector_null(uint16_t selector) { return (selector & 0xfffc) == 0; }
+static inline unsigned selector_rpl(uint16_t selector)
+{
+    return selector & 3;
+}
+static inline bool selector_null(uint16_t selector)
+{
+    return (selector & 0xfffc) == 0;
+}
 /* as an error code: without RPL */
-static inline uint32_t selector_error(uint16_t selector) { return selector & 0xfffcu; }
+static inline uint32_t selector_error(uint16_t selector)
+{
+    return selector & 0xfffcu;
+}
 
 /* does an access lie within the limit of a usable segment (expand-down too)? */
 bool segment_fits(const struct seg *s, uint64_t offset, unsigned size);

@@ -9,8 +9,8 @@
 
 /* Where a TSS keeps what. */
 struct tss_layout {
-    uint8_t size;       /* of a register */
-    uint8_t cr3;        /* 0: none */
+    uint8_t size; /* of a register */
+    uint8_t cr3;  /* 0: none */
     uint8_t rip, rflags, gpr, segments, ldt, trap;
     uint8_t segment_count;
     uint8_t last;       /* the smallest limit */
@@ -18,12 +18,30 @@ struct tss_layout {
 };
 
 static const struct tss_layout tss_16 = {
-    .size = 2, .cr3 = 0, .rip = 14, .rflags = 16, .gpr = 18, .segments = 34, .ldt = 42, .trap = 0,
-    .segment_count = 4, .last = 0x2b, .static_end = 42,
+    .size = 2,
+    .cr3 = 0,
+    .rip = 14,
+    .rflags = 16,
+    .gpr = 18,
+    .segments = 34,
+    .ldt = 42,
+    .trap = 0,
+    .segment_count = 4,
+    .last = 0x2b,
+    .static_end = 42,
 };
 static const struct tss_layout tss_32 = {
-    .size = 4, .cr3 = 28, .rip = 32, .rflags = 36, .gpr = 40, .segments = 72, .ldt = 96,
-    .trap = 100, .segment_count = 6, .last = 0x67, .static_end = 96,
+    .size = 4,
+    .cr3 = 28,
+    .rip = 32,
+    .rflags = 36,
+    .gpr = 40,
+    .segments = 72,
+    .ldt = 96,
+    .trap = 100,
+    .segment_count = 6,
+    .last = 0x67,
+    .static_end = 96,
 };
 
 static const struct tss_layout *tss_layout(uint32_t ar)
@@ -58,7 +76,7 @@ static void task_save(struct cpu *cpu, const struct tss_layout *l, uint64_t rip,
 static void task_load(struct cpu *cpu, const struct tss_layout *l, uint64_t base,
                       struct task_state *t)
 {
-    *t = (struct task_state){.cr3 = cpu->cr3};
+    *t = (struct task_state){ .cr3 = cpu->cr3 };
     if (l->cr3)
         t->cr3 = tss_load(cpu, base, l->cr3, 4);
     t->rip = tss_load(cpu, base, l->rip, l->size);
@@ -120,7 +138,7 @@ static void task_load_cs(struct cpu *cpu, uint16_t selector)
 
 static void task_load_segments(struct cpu *cpu, const struct task_state *t)
 {
-    static const uint8_t data[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
+    static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
     struct descriptor d;
 
     task_load_ldt(cpu, t->ldt);

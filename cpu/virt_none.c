@@ -105,7 +105,7 @@ static bool none_iret_unblocks_nmi(struct cpu *cpu)
     return true;
 }
 
-static _Noreturn void none_stage2_fault(struct cpu *cpu, const struct mmu_fault *f)
+static __attribute__((noreturn)) void none_stage2_fault(struct cpu *cpu, const struct mmu_fault *f)
 {
     assert_failed(__FILE__, __LINE__, "no second translation without VMX");
 }

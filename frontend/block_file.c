@@ -213,10 +213,13 @@ struct block_file *block_file_open(const char *text, bool snapshot, struct nidus
     snapshot |= s.snapshot;
     writes = !s.read_only && !snapshot;
     f = calloc(1, sizeof *f);
-    if (!f)
+    if (!f) {
+        fail(error, s.path, "out of memory");
         return NULL;
+    }
     f->overlay = -1;
-    f->fd = open(s.path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    /* O_NONBLOCK: the open of a pipe would wait for its other end */
+    f->fd = open(s.path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (f->fd < 0) {
         fail(error, s.path, strerror(errno));
         free(f);

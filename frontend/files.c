@@ -13,16 +13,20 @@ static bool fail(char *error, const char *path, const char *why)
 
 bool file_read(const char *path, struct nidus_blob *out, char *error)
 {
-    FILE *f = fopen(path, "rb");
     struct stat st;
     uint8_t *bytes;
     size_t got;
+    FILE *f;
 
+    /* before the open, which would wait for the other end of a pipe */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return fail(error, path, "is not a regular file");
+    f = fopen(path, "rb");
     if (!f)
         return fail(error, path, strerror(errno));
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
+    if (fstat(fileno(f), &st) != 0) {
         fclose(f);
-        return fail(error, path, "is not a regular file");
+        return fail(error, path, strerror(errno));
     }
     bytes = malloc((size_t)st.st_size + 1);
     got = bytes ? fread(bytes, 1, (size_t)st.st_size, f) : 0;

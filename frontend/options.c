@@ -6,6 +6,10 @@
 
 #include "include/nidus.h"
 
+/* Without -rtc: the native time, but under -clock cycles always the same, so that runs repeat. */
+#define RTC_UNSET INT64_MIN
+#define RTC_FIXED INT64_C(1767225600) /* 2026-01-01T00:00:00 */
+
 static bool fail(char *error, const char *fmt, const char *what)
 {
     snprintf(error, NIDUS_ERROR_SIZE, fmt, what);
@@ -52,7 +56,7 @@ static bool set_machine(struct options *o, const char *v, char *error)
 {
     size_t n = strcspn(v, ",");
 
-    if (strncmp(v, "q35", n) == 0 || strncmp(v, "accel=", 6) == 0)
+    if ((n == 3 && strncmp(v, "q35", 3) == 0) || strncmp(v, "accel=", 6) == 0)
         return true;
     return fail(error, "there is no machine '%s'; use q35", v);
 }
@@ -69,8 +73,10 @@ static bool set_rtc(struct options *o, const char *v, char *error)
     struct tm tm = {0};
     const char *end;
 
-    if (strcmp(v, "base=utc") == 0)
+    if (strcmp(v, "base=utc") == 0) {
+        o->wall_seconds = time(NULL);
         return true;
+    }
     if (strcmp(v, "base=localtime") == 0) {
         time_t now = time(NULL);
 
@@ -198,7 +204,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, char
     char why[NIDUS_ERROR_SIZE];
 
     *o = (struct options){.append = "", .cpu = "max", .ram = UINT64_C(512) << 20, .cpus = 1,
-                          .wall_seconds = time(NULL)};
+                          .wall_seconds = RTC_UNSET};
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *v = "";
         int row;
@@ -229,5 +235,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv, char
             return OPTIONS_ERROR;
         }
     }
+    if (o->wall_seconds == RTC_UNSET)
+        o->wall_seconds = o->cycles_clock ? RTC_FIXED : time(NULL);
     return OPTIONS_RUN;
 }

@@ -21,8 +21,8 @@ enum {
 
 /* fields of the setup header, as offsets in the file (and in the zero page) */
 enum {
-    SETUP_SECTS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER = 0x202, VERSION = 0x206, LOADER_TYPE = 0x210,
-    LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, CMD_LINE_PTR = 0x228,
+    SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, BOOT_FLAG = 0x1fe, HEADER = 0x202, VERSION = 0x206,
+    LOADER_TYPE = 0x210, LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, CMD_LINE_PTR = 0x228,
     INITRD_ADDR_MAX = 0x22c, KERNEL_ALIGNMENT = 0x230, RELOCATABLE = 0x234, XLOADFLAGS = 0x236,
     CMDLINE_SIZE = 0x238, PREF_ADDRESS = 0x258, INIT_SIZE = 0x260, SETUP_END = 0x290,
     ZP_ACPI_RSDP = 0x070, ZP_EXT_RAMDISK_IMAGE = 0x0c0, ZP_E820_ENTRIES = 0x1e8, ZP_E820 = 0x2d0,
@@ -71,6 +71,10 @@ static bool check(const struct boot_image *image, struct err *e)
     if (setup_bytes(image) >= image->kernel_bytes)
         return err_set(e, "the kernel is truncated: its setup part alone should have %u bytes",
                        setup_bytes(image));
+    if (setup_bytes(image) + (uint64_t)get32(k, SYSSIZE) * 16 > image->kernel_bytes)
+        return err_set(e, "the kernel is truncated: it should have at least %ju bytes, but has %zu",
+                       (uintmax_t)(setup_bytes(image) + (uint64_t)get32(k, SYSSIZE) * 16),
+                       image->kernel_bytes);
     if (strlen(image->command_line) >= COMMAND_LINE_MAX ||
         strlen(image->command_line) > get32(k, CMDLINE_SIZE))
         return err_set(e, "the command line has %zu characters; this kernel takes %u",
@@ -173,7 +177,8 @@ bool linux_load(struct nidus *m, struct err *e)
     init_size = get32(image->kernel, INIT_SIZE);
     if (init_size < image->kernel_bytes - setup)
         init_size = image->kernel_bytes - setup;
-    if (kernel_at < 0x100000 || kernel_at + init_size > memory_low(m->config.ram))
+    if (kernel_at < 0x100000 || kernel_at > memory_low(m->config.ram) ||
+        kernel_at + init_size > memory_low(m->config.ram))
         return err_set(e, "the kernel needs RAM up to %ju MiB; use a larger -m",
                        (uintmax_t)((kernel_at + init_size + 0xfffff) >> 20));
     if (!place_initrd(m, kernel_at + init_size, &initrd_at, e))

@@ -15,9 +15,11 @@ enum {
     MBI_MEMORY = 1 << 0, MBI_CMDLINE = 1 << 2, MBI_MODULES = 1 << 3, MBI_MMAP = 1 << 6,
     MBI_LOADER = 1 << 9,
 
-    /* where things go in low memory */
-    AT_GDT = 0x8000, AT_MBI = 0x9000, AT_MODULE_LIST = 0x9100, AT_MMAP = 0x9200,
-    AT_LOADER_NAME = 0x9f00, AT_COMMAND_LINE = 0xa000, COMMAND_LINE_MAX = 0x4000,
+    /* what the kernel is told, near the end of conventional memory, where kernels that are loaded
+     * low do not reach */
+    AT_GDT = 0x90000, AT_MBI = 0x91000, AT_MODULE_LIST = 0x91100, AT_MMAP = 0x91200,
+    AT_LOADER_NAME = 0x91f00, AT_COMMAND_LINE = 0x92000, COMMAND_LINE_MAX = 0x4000,
+    AT_END = AT_COMMAND_LINE + COMMAND_LINE_MAX,
 };
 
 struct header {
@@ -67,6 +69,9 @@ static bool copy(struct nidus *m, const char *what, uint64_t to, uint64_t from, 
     if (to + room > memory_low(m->config.ram) || to + room < to || bytes > room)
         return err_set(e, "the kernel's %s does not fit in RAM below %ju MiB; use a larger -m", what,
                        (uintmax_t)(memory_low(m->config.ram) >> 20));
+    if (to < AT_END && to + room > AT_GDT)
+        return err_set(e, "the kernel's %s lies where the boot information goes: %#x to %#x", what,
+                       AT_GDT, AT_END - 1);
     bus_write_bytes(m->bus, to, m->image->kernel + from, bytes);
     for (uint64_t at = bytes; at < room; at += sizeof zeroes)
         bus_write_bytes(m->bus, to + at, zeroes,

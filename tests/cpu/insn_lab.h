@@ -13,9 +13,9 @@
 
 enum {
     LAB_RAM = 0x400000,
-    LAB_TABLES = 0x300000,  /* PML4, PDPT, PD of the 64-bit mode, 4 KiB each */
+    LAB_TABLES = 0x300000, /* PML4, PDPT, PD of the 64-bit mode, 4 KiB each */
     LAB_NO_FAULT = -1,
-    LAB_CODE = 0x8000,      /* where instructions pretend to be */
+    LAB_CODE = 0x8000, /* where instructions pretend to be */
 };
 
 enum lab_mode { LAB_REAL, LAB_VM86, LAB_PROTECTED16, LAB_PROTECTED32, LAB_LONG, LAB_LONG_USER };
@@ -43,7 +43,7 @@ static inline void lab_identity_map(struct insn_lab *lab)
 static inline void lab_segments(struct cpu *cpu, uint32_t limit, uint32_t ar, uint32_t code_ar)
 {
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
-        cpu->seg[i] = (struct seg){.limit = limit, .ar = i == SEG_CS ? code_ar : ar};
+        cpu->seg[i] = (struct seg){ .limit = limit, .ar = i == SEG_CS ? code_ar : ar };
 }
 
 static inline void lab_mode(struct insn_lab *lab, enum lab_mode mode)
@@ -144,7 +144,7 @@ static inline int lab_run(struct insn_lab *lab, const uint8_t *bytes, size_t cou
 
 /* lab_exec(lab, 0x27) executes DAA */
 #define lab_exec(lab, ...) \
-    lab_run((lab), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+    lab_run((lab), (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 static inline uint64_t lab_read(struct insn_lab *lab, uint64_t pa, unsigned size)
 {

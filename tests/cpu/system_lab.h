@@ -7,18 +7,40 @@
 #include "tests/cpu/insn_lab.h"
 
 enum {
-    SYS_GDT = 0x10000, SYS_IDT = 0x11000, SYS_TSS = 0x12000, SYS_TSS2 = 0x13000, SYS_LDT = 0x14000,
-    SYS_HANDLERS = 0x20000, SYS_STACK0 = 0x30000, SYS_IST1 = 0x34000, SYS_STACK3 = 0x38000,
+    SYS_GDT = 0x10000,
+    SYS_IDT = 0x11000,
+    SYS_TSS = 0x12000,
+    SYS_TSS2 = 0x13000,
+    SYS_LDT = 0x14000,
+    SYS_HANDLERS = 0x20000,
+    SYS_STACK0 = 0x30000,
+    SYS_IST1 = 0x34000,
+    SYS_STACK3 = 0x38000,
     SYS_INNER = 0x28000, /* where call gates lead */
 };
 
 /* selectors */
 enum {
-    CODE32 = 0x08, DATA32 = 0x10, CODE32_USER = 0x1b, DATA32_USER = 0x23, CODE64 = 0x28,
-    TSS_A = 0x30 /* 16 bytes */, TSS_B = 0x40 /* 16 bytes */, CODE16 = 0x50, DATA16 = 0x58,
-    LDT = 0x60 /* 16 bytes */, GATE = 0x70 /* 16 bytes */, CODE64_USER = 0x83, CONFORMING = 0x88,
-    ABSENT = 0x90, READ_ONLY = 0x98, EXPAND_DOWN = 0xa0, EXECUTE_ONLY = 0xa8, TASK_GATE_B = 0xb0,
-    STACK_USER = 0xbb, SYS_GDT_LIMIT = 0xbf,
+    CODE32 = 0x08,
+    DATA32 = 0x10,
+    CODE32_USER = 0x1b,
+    DATA32_USER = 0x23,
+    CODE64 = 0x28,
+    TSS_A = 0x30 /* 16 bytes */,
+    TSS_B = 0x40 /* 16 bytes */,
+    CODE16 = 0x50,
+    DATA16 = 0x58,
+    LDT = 0x60 /* 16 bytes */,
+    GATE = 0x70 /* 16 bytes */,
+    CODE64_USER = 0x83,
+    CONFORMING = 0x88,
+    ABSENT = 0x90,
+    READ_ONLY = 0x98,
+    EXPAND_DOWN = 0xa0,
+    EXECUTE_ONLY = 0xa8,
+    TASK_GATE_B = 0xb0,
+    STACK_USER = 0xbb,
+    SYS_GDT_LIMIT = 0xbf,
 };
 
 enum sys_mode { SYS_32, SYS_32_USER, SYS_64, SYS_64_USER, SYS_VM86 };
@@ -95,7 +117,7 @@ static inline void sys_tables(struct insn_lab *lab)
 
 static inline void sys_seg(struct cpu *cpu, unsigned n, uint16_t selector, uint32_t ar)
 {
-    cpu->seg[n] = (struct seg){.selector = selector, .limit = UINT32_MAX, .ar = ar};
+    cpu->seg[n] = (struct seg){ .selector = selector, .limit = UINT32_MAX, .ar = ar };
 }
 
 /* CPL 0 or 3, with the segment registers of that level */
@@ -121,9 +143,11 @@ static inline struct insn_lab *sys_new(enum sys_mode mode)
     struct insn_lab *lab = lab_new(wide ? LAB_LONG : mode == SYS_VM86 ? LAB_VM86 : LAB_PROTECTED32);
     struct cpu *cpu = lab->cpu;
 
-    cpu->gdtr = (struct table_reg){SYS_GDT, SYS_GDT_LIMIT};
-    cpu->idtr = (struct table_reg){SYS_IDT, wide ? 0xfff : 0x7ff};
-    cpu->seg[SEG_TR] = (struct seg){.selector = TSS_A, .base = SYS_TSS, .limit = 0x67, .ar = 0x8b};
+    cpu->gdtr = (struct table_reg){ SYS_GDT, SYS_GDT_LIMIT };
+    cpu->idtr = (struct table_reg){ SYS_IDT, wide ? 0xfff : 0x7ff };
+    cpu->seg[SEG_TR] = (struct seg){
+        .selector = TSS_A, .base = SYS_TSS, .limit = 0x67, .ar = 0x8b
+    };
     cpu->seg[SEG_LDTR].ar |= AR_UNUSABLE;
     if (mode == SYS_VM86)
         cpu->r[RSP] = 0x7000;
@@ -144,8 +168,8 @@ static inline void sys_run_bytes(struct insn_lab *lab, const uint8_t *bytes, siz
     bus_write(lab->bus, at + count, 0xf4, 1);
     cpu_run(cpu, cpu_cycles(cpu) + 100000);
 }
-#define sys_run(lab, ...)                                                                        \
-    sys_run_bytes((lab), (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+#define sys_run(lab, ...) \
+    sys_run_bytes((lab), (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* the vector whose handler was reached, or -1 */
 static inline int sys_handler(const struct insn_lab *lab)

@@ -9,7 +9,7 @@
 
 enum { C = 1, PF_ = 4, A = 0x10, Z = 0x40, S = 0x80, O = 0x800, ALL = 0x8d5 };
 
-static const uint64_t edges[] = {0, 1, 2, 7, 8, 15, 16, 0x7f, 0x80, 0x81, 0xfe, 0xff, 0x55, 0xaa};
+static const uint64_t edges[] = { 0, 1, 2, 7, 8, 15, 16, 0x7f, 0x80, 0x81, 0xfe, 0xff, 0x55, 0xaa };
 
 /* flags of a + b + carry (or a - b - carry) by the manual's words, for bytes */
 static uint64_t model(unsigned a, unsigned b, unsigned carry, bool subtract)
@@ -49,7 +49,7 @@ START_TEST(conditions_are_those_of_the_manuals_table)
 {
     for (unsigned i = 0; i < 64; i++) {
         bool c = i & 1, p = i & 2, z = i & 4, s = i & 8, o = i & 16;
-        bool expected[8] = {o, c, z, c || z, s, p, s != o, z || s != o};
+        bool expected[8] = { o, c, z, c || z, s, p, s != o, z || s != o };
         struct flags f;
 
         flags_set(&f, (c ? C : 0) | (p ? PF_ : 0) | (z ? Z : 0) | (s ? S : 0) | (o ? O : 0));
@@ -127,8 +127,9 @@ END_TEST
 /* a rotate or shift by n is n of them by 1: results and CF, of every count */
 START_TEST(shifts_by_n_are_n_shifts_by_1)
 {
-    uint64_t (*const ops[])(struct flags *, uint64_t, unsigned, unsigned) = {
-        alu_rol, alu_ror, alu_rcl, alu_rcr, alu_shl, alu_shr, alu_sar};
+    uint64_t (*const ops[])(struct flags *, uint64_t, unsigned,
+                            unsigned) = { alu_rol, alu_ror, alu_rcl, alu_rcr,
+                                          alu_shl, alu_shr, alu_sar };
 
     for (unsigned op = 0; op < 7; op++) {
         for (unsigned size = 1; size <= 8; size *= 2) {

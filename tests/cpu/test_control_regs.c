@@ -6,6 +6,7 @@
 /* MOV CRn, RAX (0F 22) in 64-bit mode at CPL 0: ModRM C0H, D8H, E0H for CR0, CR3, CR4 */
 enum { TO_CR0 = 0xc0, TO_CR2 = 0xd0, TO_CR3 = 0xd8, TO_CR4 = 0xe0 };
 
+/* clang-format off */
 static const struct {
     uint8_t modrm;
     uint64_t value;
@@ -30,6 +31,7 @@ static const struct {
     {TO_CR4, 0x6a0 | UINT64_C(1) << 40, false},
     {TO_CR2, UINT64_C(0x123456789abcdef0), true},
 };
+/* clang-format on */
 
 START_TEST(mov_to_a_control_register_is_checked)
 {
@@ -46,7 +48,7 @@ END_TEST
 
 START_TEST(control_registers_that_do_not_exist_raise_ud)
 {
-    static const uint8_t modrm[] = {0xc8 /* CR1 */, 0xe8 /* CR5 */, 0xf0, 0xf8};
+    static const uint8_t modrm[] = { 0xc8 /* CR1 */, 0xe8 /* CR5 */, 0xf0, 0xf8 };
 
     for (unsigned i = 0; i < sizeof modrm; i++) {
         struct insn_lab *lab = sys_new(SYS_64);
@@ -206,7 +208,7 @@ END_TEST
 START_TEST(syscall_saves_rip_and_rflags_and_sysret_brings_them_back)
 {
     struct insn_lab *lab = sys_new(SYS_64_USER);
-    static const uint8_t handler[] = {0x48, 0x0f, 0x07}; /* SYSRETQ */
+    static const uint8_t handler[] = { 0x48, 0x0f, 0x07 }; /* SYSRETQ */
 
     lab->cpu->efer |= EFER_SCE;
     lab->cpu->msr.star = UINT64_C(0x10) << 32 | UINT64_C(0x73) << 48;
@@ -239,7 +241,7 @@ END_TEST
 START_TEST(sysenter_goes_to_ring_0_and_sysexit_back)
 {
     struct insn_lab *lab = sys_new(SYS_32_USER);
-    static const uint8_t handler[] = {0x0f, 0x35}; /* SYSEXIT */
+    static const uint8_t handler[] = { 0x0f, 0x35 }; /* SYSEXIT */
 
     lab->cpu->msr.sysenter_cs = CODE32;
     lab->cpu->msr.sysenter_eip = SYS_INNER;
@@ -257,6 +259,7 @@ END_TEST
 
 /* ---- IF and VIF ---- */
 
+/* clang-format off */
 static const struct {
     enum sys_mode mode;
     unsigned iopl;
@@ -272,6 +275,7 @@ static const struct {
     {SYS_VM86, 3, 0, 0, RFLAGS_IF, false},
     {SYS_VM86, 0, CR4_VME, 0, RFLAGS_VIF, false},
 };
+/* clang-format on */
 
 START_TEST(sti_acts_on_if_or_vif_by_iopl_and_mode)
 {

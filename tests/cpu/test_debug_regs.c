@@ -10,7 +10,7 @@ START_TEST(single_step_traps_after_each_instruction)
     sys_run(lab, 0x90, 0x90);
     ck_assert_int_eq(sys_handler(lab), 1);
     ck_assert_uint_eq(sys_frame(lab, 0), LAB_CODE + 1);
-    ck_assert_uint_eq(lab->cpu->dr[6], 0xffff4ff0); /* BS */
+    ck_assert_uint_eq(lab->cpu->dr[6], 0xffff4ff0);      /* BS */
     ck_assert_uint_eq(sys_frame(lab, 2) & RFLAGS_RF, 0); /* a trap */
     ck_assert_uint_eq(lab->cpu->rflags & RFLAGS_TF, 0);
     lab_free(lab);
@@ -118,7 +118,7 @@ START_TEST(reserved_bits_of_dr7_read_as_the_manual_says_and_the_upper_half_raise
 {
     struct insn_lab *lab = sys_new(SYS_64);
 
-    lab->cpu->r[RAX] = 0xffffd800; /* all reserved ones, no enable bit, no GD but 14, 15, 12, 11 */
+    lab->cpu->r[RAX] = 0xffffd800;  /* all reserved ones, no enable bit, no GD but 14, 15, 12, 11 */
     sys_run(lab, 0x0f, 0x23, 0xf8); /* mov dr7, rax */
     ck_assert_uint_eq(lab->cpu->dr[7], 0xffff0400);
     lab_free(lab);

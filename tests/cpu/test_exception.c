@@ -2,6 +2,7 @@
 #include "tests/cpu/system_lab.h"
 
 /* [SDM 3A "Interrupt 8 - Double Fault Exception"]: of a first exception and one during its delivery */
+/* clang-format off */
 static const struct {
     uint8_t first, second;
     bool first_error, second_error;
@@ -18,6 +19,7 @@ static const struct {
     {PF, PF, true, true, DF},
     {PF, NM, true, false, NM},
 };
+/* clang-format on */
 
 START_TEST(second_exception_during_delivery_is_combined_as_the_table_says)
 {
@@ -26,10 +28,12 @@ START_TEST(second_exception_during_delivery_is_combined_as_the_table_says)
 
     cpu->unwind = &lab->unwind;
     cpu->delivering = true;
-    cpu->current = (struct event){.vector = pairs[_i].first, .type = EVENT_TYPE_HARDWARE,
-                                  .has_error = pairs[_i].first_error};
-    cpu->raised = (struct event){.vector = pairs[_i].second, .type = EVENT_TYPE_HARDWARE,
-                                 .has_error = pairs[_i].second_error};
+    cpu->current = (struct event){ .vector = pairs[_i].first,
+                                   .type = EVENT_TYPE_HARDWARE,
+                                   .has_error = pairs[_i].first_error };
+    cpu->raised = (struct event){ .vector = pairs[_i].second,
+                                  .type = EVENT_TYPE_HARDWARE,
+                                  .has_error = pairs[_i].second_error };
     ck_assert_int_eq(sigsetjmp(lab->unwind, 0), 0);
     exception_dispatch(cpu);
     ck_assert_int_eq((int)(cpu->rip - SYS_HANDLERS) / 16, pairs[_i].delivered);
@@ -83,7 +87,7 @@ END_TEST
 START_TEST(interrupt_during_whose_delivery_a_fault_occurs_is_benign)
 {
     struct insn_lab *lab = sys_new(SYS_32);
-    struct event intr = {.vector = 0x80, .type = EVENT_TYPE_EXTERNAL};
+    struct event intr = { .vector = 0x80, .type = EVENT_TYPE_EXTERNAL };
 
     sys_vector(lab, 0x80, CODE32, 0x0e, 0); /* absent: #NP with EXT */
     lab->cpu->unwind = &lab->unwind;

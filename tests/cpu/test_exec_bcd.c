@@ -99,8 +99,7 @@ START_TEST(aas_after_sub_borrows_from_AH)
             lab->cpu->r[RBX] = b;
             lab_exec(lab, 0x28, 0xd8);
             lab_exec(lab, 0x3f);
-            ck_assert_uint_eq(lab->cpu->r[RAX],
-                              0x1200 - (a < b ? 0x100 : 0) + (10 + a - b) % 10);
+            ck_assert_uint_eq(lab->cpu->r[RAX], 0x1200 - (a < b ? 0x100 : 0) + (10 + a - b) % 10);
             ck_assert_uint_eq(lab_flags(lab) & (CARRY | AUX), a < b ? CARRY | AUX : 0);
         }
     }
@@ -131,7 +130,7 @@ END_TEST
 
 START_TEST(none_of_them_exists_in_64_bit_mode)
 {
-    static const uint8_t opcodes[] = {0x27, 0x2f, 0x37, 0x3f, 0xd4, 0xd5, 0x60, 0x61, 0x82};
+    static const uint8_t opcodes[] = { 0x27, 0x2f, 0x37, 0x3f, 0xd4, 0xd5, 0x60, 0x61, 0x82 };
 
     lab_mode(lab, LAB_LONG);
     for (unsigned i = 0; i < sizeof opcodes; i++)

@@ -34,6 +34,7 @@ START_TEST(far_jump_changes_the_code_size)
 END_TEST
 
 /* JMP FAR to a selector at CPL 0 */
+/* clang-format off */
 static const struct {
     uint16_t selector;
     int vector;
@@ -47,6 +48,7 @@ static const struct {
     {LDT, 13, LDT},
     {TSS_A, 13, TSS_A},                  /* busy */
 };
+/* clang-format on */
 
 START_TEST(far_jump_to_what_is_no_code_segment_of_this_level_raises_gp)
 {
@@ -77,8 +79,8 @@ END_TEST
 START_TEST(call_gate_to_an_inner_level_copies_parameters_and_retf_releases_them)
 {
     struct insn_lab *lab = sys_new(SYS_32_USER);
-    static const uint8_t inner[] = {0x8b, 0x44, 0x24, 0x08, /* MOV EAX, [ESP + 8] */
-                                    0xca, 0x08, 0x00};      /* RETF 8 */
+    static const uint8_t inner[] = { 0x8b, 0x44, 0x24, 0x08, /* MOV EAX, [ESP + 8] */
+                                     0xca, 0x08, 0x00 };     /* RETF 8 */
 
     put_gate(lab, CODE32, 2);
     bus_write_bytes(lab->bus, SYS_INNER, inner, sizeof inner);
@@ -154,8 +156,8 @@ END_TEST
 START_TEST(retf_from_64_bit_mode_enters_compatibility_mode)
 {
     struct insn_lab *lab = sys_new(SYS_64);
-    const uint64_t frame[] = {LAB_CODE + 0x100, CODE32};
-    static const uint8_t code[] = {0x40, 0xf4}; /* INC EAX there, a REX prefix in 64-bit mode */
+    const uint64_t frame[] = { LAB_CODE + 0x100, CODE32 };
+    static const uint8_t code[] = { 0x40, 0xf4 }; /* INC EAX there, a REX prefix in 64-bit mode */
 
     lab->cpu->r[RSP] -= sizeof frame;
     bus_write_bytes(lab->bus, lab->cpu->r[RSP], frame, sizeof frame);

@@ -26,14 +26,16 @@ static void io_log_write(void *owner, uint64_t offset, uint64_t value, unsigned 
 }
 
 static const struct io_ops io_log_ops = {
-    .read = io_log_read, .write = io_log_write, .sizes = SIZE_8 | SIZE_16 | SIZE_32,
+    .read = io_log_read,
+    .write = io_log_write,
+    .sizes = SIZE_8 | SIZE_16 | SIZE_32,
 };
 
 static struct insn_lab *io_lab(enum sys_mode mode, struct io_log *log)
 {
     struct insn_lab *lab = sys_new(mode);
 
-    *log = (struct io_log){.count = 0};
+    *log = (struct io_log){ .count = 0 };
     ports_map(lab->ports, 0x100, 16, "log", &io_log_ops, log);
     lab->cpu->r[RDX] = 0x100;
     return lab;
@@ -124,7 +126,7 @@ START_TEST(io_bitmap_of_the_tss_decides_at_cpl_3)
     bus_write(lab->bus, SYS_TSS + 102, 0x68, 2);
     lab->cpu->seg[SEG_TR].limit = 0x68 + 0x40;
     bus_write(lab->bus, SYS_TSS + 0x68 + 0x20, 0x02, 1); /* port 101H refused */
-    sys_run(lab, 0xec, 0x66, 0xed); /* IN AL, DX; IN AX, DX */
+    sys_run(lab, 0xec, 0x66, 0xed);                      /* IN AL, DX; IN AX, DX */
     ck_assert_int_eq(sys_handler(lab), 13);
     ck_assert_uint_eq(sys_frame(lab, 1), LAB_CODE + 1);
     ck_assert_uint_eq(log.count, 1);

@@ -156,7 +156,7 @@ START_TEST(nop_with_a_memory_operand_does_not_touch_it)
     start(LAB_LONG);
     cpu->r[RAX] = 0x800000000000;
     ck_assert_int_eq(lab_exec(lab, 0x0f, 0x1f, 0x00), LAB_NO_FAULT);
-    ck_assert_int_eq(lab_exec(lab, 0x0f, 0x18, 0x08), LAB_NO_FAULT); /* prefetcht0 */
+    ck_assert_int_eq(lab_exec(lab, 0x0f, 0x18, 0x08), LAB_NO_FAULT);       /* prefetcht0 */
     ck_assert_int_eq(lab_exec(lab, 0xf3, 0x0f, 0x1e, 0xfa), LAB_NO_FAULT); /* endbr64 */
 }
 END_TEST
@@ -184,7 +184,7 @@ static void pause_asked(struct cpu *c, enum virt_insn which, uint64_t info)
 
 START_TEST(pause_asks_the_virtualization_that_wants_to_know)
 {
-    struct virt_ops ops = {.insn = pause_asked};
+    struct virt_ops ops = { .insn = pause_asked };
 
     start(LAB_LONG);
     cpu->virt = &ops;

@@ -111,8 +111,10 @@ static void model_movs(uint64_t from, uint64_t to, unsigned count, unsigned size
 /* every overlap distance about a page boundary, forward and backward, in all sizes */
 START_TEST(movs_with_overlap_equals_one_element_after_the_other)
 {
-    static const uint8_t movs[4][3] = {{0xf3, 0xa4}, {0x66, 0xf3, 0xa5}, {0xf3, 0xa5}, {0xf3, 0x48, 0xa5}};
-    static const uint8_t length[4] = {2, 3, 2, 3};
+    static const uint8_t movs[4][3] = {
+        { 0xf3, 0xa4 }, { 0x66, 0xf3, 0xa5 }, { 0xf3, 0xa5 }, { 0xf3, 0x48, 0xa5 }
+    };
+    static const uint8_t length[4] = { 2, 3, 2, 3 };
 
     start(LAB_LONG);
     for (int distance = -40; distance <= 40; distance++) {
@@ -242,7 +244,7 @@ START_TEST(a_long_repetition_lets_events_in)
     start(LAB_LONG);
     cpu->r[RDI] = TO;
     cpu->r[RCX] = 100000;
-    ck_assert_int_eq(lab_step(lab, (const uint8_t[]){0xf3, 0xaa}, 2), LAB_NO_FAULT);
+    ck_assert_int_eq(lab_step(lab, (const uint8_t[]){ 0xf3, 0xaa }, 2), LAB_NO_FAULT);
     ck_assert_uint_eq(cpu->rip, LAB_CODE);
     ck_assert_uint_gt(cpu->r[RCX], 0);
     ck_assert_uint_lt(cpu->r[RCX], 100000);
@@ -257,10 +259,10 @@ START_TEST(single_stepping_does_one_element_at_a_time)
     cpu_update_key(cpu);
     cpu->r[RDI] = TO;
     cpu->r[RCX] = 2;
-    lab_step(lab, (const uint8_t[]){0xf3, 0xaa}, 2);
+    lab_step(lab, (const uint8_t[]){ 0xf3, 0xaa }, 2);
     ck_assert_uint_eq(cpu->r[RCX], 1);
     ck_assert_uint_eq(cpu->rip, LAB_CODE);
-    lab_step(lab, (const uint8_t[]){0xf3, 0xaa}, 2);
+    lab_step(lab, (const uint8_t[]){ 0xf3, 0xaa }, 2);
     ck_assert_uint_eq(cpu->rip, LAB_CODE + 2);
 }
 END_TEST
@@ -283,7 +285,7 @@ static uint64_t cost_of(uint64_t rdi, uint64_t rcx, uint64_t rflags, const uint8
 
 START_TEST(the_cost_does_not_depend_on_the_way)
 {
-    static const uint8_t stosb[] = {0xf3, 0xaa}, movsb[] = {0xf3, 0xa4};
+    static const uint8_t stosb[] = { 0xf3, 0xaa }, movsb[] = { 0xf3, 0xa4 };
 
     start(LAB_PROTECTED32);
     for (unsigned n = 0; n < 2; n++) {
@@ -296,8 +298,7 @@ START_TEST(the_cost_does_not_depend_on_the_way)
         bus_mark_code(lab->bus, TO); /* stores go the slow way from now on */
         ck_assert_uint_eq(cost_of(TO + 5, 3000, 2, bytes), fast);
         bus_unmark_code(lab->bus, TO);
-        ck_assert_uint_eq(cost_of(TO + 5 + 2999, 3000, 2 | RFLAGS_DF, bytes) / 2 * 2,
-                          fast / 2 * 2);
+        ck_assert_uint_eq(cost_of(TO + 5 + 2999, 3000, 2 | RFLAGS_DF, bytes) / 2 * 2, fast / 2 * 2);
     }
 }
 END_TEST

@@ -221,7 +221,7 @@ END_TEST
 START_TEST(iretq_returns_to_user_and_drops_data_segments_of_the_kernel)
 {
     struct insn_lab *lab = sys_new(SYS_64);
-    const uint64_t frame[] = {LAB_CODE + 0x100, CODE64_USER, 0x202, SYS_STACK3, DATA32_USER};
+    const uint64_t frame[] = { LAB_CODE + 0x100, CODE64_USER, 0x202, SYS_STACK3, DATA32_USER };
 
     lab->cpu->r[RSP] = SYS_STACK0 - sizeof frame;
     bus_write_bytes(lab->bus, SYS_STACK0 - sizeof frame, frame, sizeof frame);
@@ -243,7 +243,7 @@ END_TEST
 START_TEST(iret_at_cpl_3_changes_neither_iopl_nor_if)
 {
     struct insn_lab *lab = sys_new(SYS_32_USER);
-    const uint32_t frame[] = {LAB_CODE + 0x100, CODE32_USER, 0x3202 | 1};
+    const uint32_t frame[] = { LAB_CODE + 0x100, CODE32_USER, 0x3202 | 1 };
 
     bus_write_bytes(lab->bus, SYS_STACK3, frame, sizeof frame);
     bus_write(lab->bus, LAB_CODE + 0x100, 0x0b0f, 2);
@@ -258,7 +258,7 @@ START_TEST(iret_to_virtual_8086_mode_and_an_exception_back)
 {
     struct insn_lab *lab = sys_new(SYS_32);
     /* EIP CS EFLAGS ESP SS ES DS FS GS */
-    const uint32_t frame[] = {0, 0x0a00, 0x20202, 0x1000, 0x0700, 0x1111, 0x2222, 0x3333, 0x4444};
+    const uint32_t frame[] = { 0, 0x0a00, 0x20202, 0x1000, 0x0700, 0x1111, 0x2222, 0x3333, 0x4444 };
 
     lab->cpu->r[RSP] = SYS_STACK0 - sizeof frame;
     bus_write_bytes(lab->bus, SYS_STACK0 - sizeof frame, frame, sizeof frame);

@@ -3,6 +3,7 @@
 #include "tests/cpu/system_lab.h"
 
 /* writes: is the value accepted, and does it read back? */
+/* clang-format off */
 static const struct {
     uint32_t msr;
     uint64_t value;
@@ -32,6 +33,7 @@ static const struct {
     {0x2ff, 0xc06, true},
     {0x2ff, 0x1006, false},
     {0x48, 1, true},
+    {0x48, 0x401, true}, /* BHI_DIS_S */
     {0x48, 8, false},
     {0x1d9, 2, true},
     {0x1d9, UINT64_C(1) << 20, false},
@@ -47,6 +49,7 @@ static const struct {
     {0x480, 0, false},
     {0xdeadbeef, 0, false},
 };
+/* clang-format on */
 
 START_TEST(wrmsr_checks_the_value_and_rdmsr_reads_it_back)
 {
@@ -62,6 +65,7 @@ START_TEST(wrmsr_checks_the_value_and_rdmsr_reads_it_back)
 }
 END_TEST
 
+/* clang-format off */
 static const struct {
     uint32_t msr;
     uint64_t value;
@@ -73,6 +77,7 @@ static const struct {
     {0x1a0, 0x41801},
     {0x10a, UINT64_C(0x400000000d10e17b)},
 };
+/* clang-format on */
 
 START_TEST(rdmsr_of_constants_and_reset_values)
 {
@@ -136,7 +141,8 @@ static void deadline_write(void *owner, uint64_t cycles)
 START_TEST(tsc_deadline_reaches_the_apic_in_cycles_of_the_machine)
 {
     struct insn_lab *lab = sys_new(SYS_64);
-    struct apic_ops ops = {.read_tsc_deadline = deadline_read, .write_tsc_deadline = deadline_write};
+    struct apic_ops ops = { .read_tsc_deadline = deadline_read,
+                            .write_tsc_deadline = deadline_write };
     uint64_t armed = 0, value = 0, now = cpu_cycles(lab->cpu);
 
     lab->cpu->apic = &ops;

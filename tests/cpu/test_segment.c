@@ -2,6 +2,7 @@
 #include "tests/cpu/system_lab.h"
 
 /* MOV DS, AX (8E D8) and MOV SS, AX (8E D0) at CPL 0 and 3 in 32-bit protected mode */
+/* clang-format off */
 static const struct {
     enum sys_mode mode;
     uint8_t modrm;
@@ -35,6 +36,7 @@ static const struct {
     {SYS_64_USER, 0xd0, 3, 13, 0},
     {SYS_32, 0xc8, CODE32, 6, 0},              /* MOV CS: #UD */
 };
+/* clang-format on */
 
 START_TEST(load_of_a_segment_register_checks_the_descriptor)
 {
@@ -73,6 +75,7 @@ START_TEST(load_sets_the_accessed_bit_in_memory)
 END_TEST
 
 /* accesses through DS: mov al, [EBX], or mov [EBX], al */
+/* clang-format off */
 static const struct {
     uint32_t ar, limit, offset;
     bool write, allowed;
@@ -90,12 +93,13 @@ static const struct {
     {0x4099, 0xfff, 0, false, false},      /* execute-only */
     {AR_UNUSABLE, 0, 0, false, false},     /* null */
 };
+/* clang-format on */
 
 START_TEST(access_through_a_segment_is_checked_for_limit_and_rights)
 {
     struct insn_lab *lab = sys_new(SYS_32);
 
-    lab->cpu->seg[SEG_DS] = (struct seg){.limit = accesses[_i].limit, .ar = accesses[_i].ar};
+    lab->cpu->seg[SEG_DS] = (struct seg){ .limit = accesses[_i].limit, .ar = accesses[_i].ar };
     seg_settle(&lab->cpu->seg[SEG_DS]);
     lab->cpu->r[RBX] = accesses[_i].offset;
     if (accesses[_i].write)
@@ -186,8 +190,9 @@ START_TEST(verr_and_verw_ask_for_reading_and_writing)
     static const struct {
         uint16_t selector;
         bool readable, writable;
-    } rows[] = {{DATA32, true, true},         {READ_ONLY, true, false}, {CODE32, true, false},
-                {EXECUTE_ONLY, false, false}, {TSS_A, false, false},    {0, false, false}};
+    } rows[] = { { DATA32, true, true },  { READ_ONLY, true, false },
+                 { CODE32, true, false }, { EXECUTE_ONLY, false, false },
+                 { TSS_A, false, false }, { 0, false, false } };
 
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct insn_lab *lab = sys_new(SYS_32);

@@ -22,6 +22,7 @@ static const struct {
 
 struct diff {
     csh cs, cs_detail; /* without and with groups: detail costs half of the speed */
+    csh cs_32;         /* for 16-bit code, where Capstone knows no mandatory prefix */
     cs_insn *insn, *insn_detail;
     unsigned mode;
     uint64_t features[FEATURE_WORDS];
@@ -35,16 +36,18 @@ struct view {
     const uint8_t *bytes;
     unsigned bits;
     unsigned prefix_count;
-    bool has_66, has_67, has_f2, has_f3, has_lock, has_segment, rep_before_lock;
+    bool has_66, has_67, has_lock;
+    uint8_t rep;          /* the last of F2H and F3H, or 0 */
+    uint8_t segment;      /* the last override that counts, or 0 */
     uint8_t rex;          /* counts: right before the opcode */
-    bool stale_rex;       /* one that does not count */
-    unsigned repeats;     /* prefixes of one group given more than once */
     unsigned map;         /* 1, 0F, 0F38, 0F3A */
     uint8_t op, modrm;
     unsigned ours_length; /* 0: invalid */
     unsigned theirs_length;
     const struct insn *in;
     const cs_insn *cs;    /* NULL: invalid there */
+    unsigned usual_length;       /* Capstone's, of the same with its prefixes in the usual order */
+    unsigned id_without_prefix;  /* Capstone's X86_INS_*, without 66H, F2H and F3H */
 };
 
 static uint64_t next_random(struct diff *d)
@@ -58,33 +61,30 @@ static uint64_t next_random(struct diff *d)
 static void look(struct view *v)
 {
     const uint8_t *p = v->bytes;
-    unsigned groups[4] = {0};
 
     for (; p < v->bytes + BYTES; p++) {
         if (v->bits == 64 && (*p & 0xf0) == 0x40) {
-            v->stale_rex |= v->rex != 0;
             v->rex = *p;
             continue;
         }
         switch (*p) {
-        case 0x66: v->has_66 = true; groups[2]++; break;
-        case 0x67: v->has_67 = true; groups[3]++; break;
-        case 0xf0: v->has_lock = true; groups[0]++; break;
-        case 0xf2: v->has_f2 = true; groups[0]++; break;
-        case 0xf3: v->has_f3 = true; groups[0]++; break;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
-            v->has_segment = true;
-            groups[1]++;
-            break;
+        case 0x66: v->has_66 = true; break;
+        case 0x67: v->has_67 = true; break;
+        case 0xf0: v->has_lock = true; break;
+        case 0xf2:
+        case 0xf3: v->rep = *p; break;
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65: v->segment = *p; break;
         default: goto done;
         }
-        v->stale_rex |= v->rex != 0;
         v->rex = 0;
     }
 done:
     v->prefix_count = (unsigned)(p - v->bytes);
-    for (unsigned i = 0; i < 4; i++)
-        v->repeats += groups[i] > 1 ? groups[i] - 1 : 0;
     v->map = 1;
     if (p < v->bytes + BYTES && *p == 0x0f) {
         v->map = 0x0f;
@@ -124,6 +124,34 @@ static unsigned disassemble(csh cs, const uint8_t *bytes, cs_insn *insn)
     return cs_disasm_iter(cs, &at, &size, &address, insn) ? insn->size : 0;
 }
 
+/* Respell the prefixes and ask Capstone again. `plain`: without 66H, F2H and F3H. */
+static unsigned respell(struct diff *d, const struct view *v, bool plain)
+{
+    bool in_16 = v->bits == 16 && v->map != 1;
+    bool string = (v->op >= 0x6c && v->op <= 0x6f) || (v->op >= 0xa4 && v->op <= 0xa7) ||
+                  (v->op >= 0xaa && v->op <= 0xaf) || v->op == 0x90;
+    uint8_t b[2 * BYTES] = {0};
+    unsigned n = 0, length;
+
+    if (v->has_67 != in_16)
+        b[n++] = 0x67;
+    if (v->has_66 && !plain && !(v->rep && v->map != 1))
+        b[n++] = 0x66;
+    if (v->rep && !plain && (v->map != 1 || string))
+        b[n++] = v->rep;
+    if (v->rex)
+        b[n++] = v->rex;
+    memcpy(b + n, v->bytes + v->prefix_count, BYTES - v->prefix_count);
+    length = disassemble(in_16 ? d->cs_32 : d->cs, b, d->insn);
+    return length ? length - n + v->prefix_count : 0;
+}
+
+static void ask_again(struct diff *d, struct view *v)
+{
+    v->usual_length = respell(d, v, false);
+    v->id_without_prefix = respell(d, v, true) ? d->insn->id : X86_INS_INVALID;
+}
+
 static void compare(struct diff *d, const uint8_t bytes[BYTES])
 {
     struct view v = {.bytes = bytes, .bits = modes[d->mode].bits};
@@ -140,6 +168,7 @@ static void compare(struct diff *d, const uint8_t bytes[BYTES])
     if (v.theirs_length && disassemble(d->cs_detail, bytes, d->insn_detail))
         v.cs = d->insn_detail;
     look(&v);
+    ask_again(d, &v);
     if (rule_explains(&v)) {
         d->explained++;
         return;
@@ -226,6 +255,7 @@ static void diff_open(struct diff *d, unsigned mode)
     memset(d->features, 0xff, sizeof d->features);
     ck_assert_int_eq(cs_open(CS_ARCH_X86, modes[mode].mode, &d->cs), CS_ERR_OK);
     ck_assert_int_eq(cs_open(CS_ARCH_X86, modes[mode].mode, &d->cs_detail), CS_ERR_OK);
+    ck_assert_int_eq(cs_open(CS_ARCH_X86, CS_MODE_32, &d->cs_32), CS_ERR_OK);
     cs_option(d->cs_detail, CS_OPT_DETAIL, CS_OPT_ON);
     d->insn = cs_malloc(d->cs);
     d->insn_detail = cs_malloc(d->cs_detail);
@@ -240,6 +270,7 @@ static void diff_close(struct diff *d)
     cs_free(d->insn_detail, 1);
     cs_close(&d->cs);
     cs_close(&d->cs_detail);
+    cs_close(&d->cs_32);
     ck_assert_uint_eq(d->bad, 0);
 }
 

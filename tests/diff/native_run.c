@@ -23,13 +23,13 @@ struct native_state {
 struct native {
     struct native_state *state;
     uint8_t *data, *code;
-    uint8_t *at;             /* where the next byte of code goes */
+    uint8_t *at; /* where the next byte of code goes */
     sigjmp_buf unwind;
     int vector;
     void *signal_stack;
 };
 
-static const int native_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+static const int native_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 
 /* the handler has no argument of ours; tests run one at a time */
 static struct native *native_running;
@@ -58,7 +58,8 @@ static void native_absolute(struct native *n, const char *opcode, size_t count, 
 /* MOV between register i and its field; opcode 8B loads, 89 stores */
 static void native_move(struct native *n, uint8_t opcode, unsigned i, size_t fields)
 {
-    char bytes[4] = {(char)(0x48 | (i >> 3) << 2), (char)opcode, (char)(0x04 | (i & 7) << 3), 0x25};
+    char bytes[4] = { (char)(0x48 | (i >> 3) << 2), (char)opcode, (char)(0x04 | (i & 7) << 3),
+                      0x25 };
 
     native_absolute(n, bytes, 4, fields + 8 * i);
 }
@@ -100,7 +101,7 @@ static void native_make_exit(struct native *n, uint32_t at, bool fx)
         NATIVE_FIELD(n, "\x48\x0f\xae\x04\x25", out.fx);
         NATIVE_FIELD(n, "\x48\x0f\xae\x0c\x25", own_fx);
     }
-    NATIVE_BYTES(n, "\x68\x02\x02\x00\x00\x9d");                 /* flags as C wants them */
+    NATIVE_BYTES(n, "\x68\x02\x02\x00\x00\x9d"); /* flags as C wants them */
     NATIVE_BYTES(n, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3");
 }
 
@@ -120,9 +121,9 @@ static void native_make_code(struct native *n)
 
 static void native_signal(int number, siginfo_t *info, void *context)
 {
-    static const uint8_t greg[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
-                                     REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
-                                     REG_R12, REG_R13, REG_R14, REG_R15};
+    static const uint8_t greg[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                                      REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                                      REG_R12, REG_R13, REG_R14, REG_R15 };
     const mcontext_t *m = &((const ucontext_t *)context)->uc_mcontext;
     struct native *n = native_running;
     uint64_t rip = (uint64_t)m->gregs[REG_RIP];
@@ -142,9 +143,9 @@ static void native_signal(int number, siginfo_t *info, void *context)
 
 static void native_catch(struct native *n)
 {
-    stack_t stack = {.ss_sp = n->signal_stack, .ss_size = 64 << 10};
-    struct sigaction action = {.sa_sigaction = native_signal,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    stack_t stack = { .ss_sp = n->signal_stack, .ss_size = 64 << 10 };
+    struct sigaction action = { .sa_sigaction = native_signal,
+                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
     sigaltstack(&stack, NULL);
     for (size_t i = 0; i < sizeof native_signals / sizeof native_signals[0]; i++)
@@ -195,7 +196,7 @@ void native_destroy(struct native *n)
         munmap(n->code, CODE_SIZE);
     for (size_t i = 0; i < sizeof native_signals / sizeof native_signals[0]; i++)
         signal(native_signals[i], SIG_DFL);
-    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
     free(n->signal_stack);
     free(n);
 }

@@ -8,7 +8,7 @@
 
 /* Fixed low addresses, so that both sides use the same ones and 32-bit displacements reach them. */
 enum {
-    NATIVE_DATA = 0x10000000,      /* what instructions access; nothing else is near */
+    NATIVE_DATA = 0x10000000, /* what instructions access; nothing else is near */
     NATIVE_DATA_SIZE = 3 * 4096,
     NATIVE_CODE = 0x20000000,
     NATIVE_STATE = 0x30000000,

@@ -13,16 +13,16 @@ static const struct {
 } parents[] = {
 #define INSN(...)
 #define INSN8(...)
-#define GROUP(map, slot, group)  {map, slot, group, false},
-#define PGROUP(map, slot, group) {map, slot, group, true},
+#define GROUP(map, slot, group) { map, slot, group, false },
+#define PGROUP(map, slot, group) { map, slot, group, true },
 #include "cpu/insn_all.def"
-    {0, 0, 0, false},
+    { 0, 0, 0, false },
 };
 
 static const struct {
     uint8_t kind, size;
 } operands[OP_COUNT] = {
-#define OPERAND(letter, kind, size) [OP_##letter] = {KIND_##kind, SIZE_##size},
+#define OPERAND(letter, kind, size) [OP_##letter] = { KIND_##kind, SIZE_##size },
 #include "cpu/operands.def"
 };
 
@@ -34,11 +34,11 @@ struct encoder {
     const struct insn_row *row;
     struct random_insn *out;
     uint64_t *regs;
-    int group_slot;      /* of ModRM, or -1 */
+    int group_slot; /* of ModRM, or -1 */
     bool rm_group;
-    uint8_t map, slot;   /* of the opcode: map a multiple of 5 */
-    uint8_t mandatory;   /* 66, F3, F2 or 0 */
-    bool any_prefix;     /* the row does not care for prefixes */
+    uint8_t map, slot; /* of the opcode: map a multiple of 5 */
+    uint8_t mandatory; /* 66, F3, F2 or 0 */
+    bool any_prefix;   /* the row does not care for prefixes */
     bool addr32, op16;
     uint8_t rex;
     bool mem;
@@ -106,7 +106,7 @@ static bool is_string(const struct insn_row *row)
 
 static void encode_map(struct encoder *e)
 {
-    static const uint8_t prefix[] = {0, 0, 0x66, 0xf3, 0xf2};
+    static const uint8_t prefix[] = { 0, 0, 0x66, 0xf3, 0xf2 };
     unsigned map = e->row->map, index = 0;
 
     e->group_slot = -1;
@@ -134,8 +134,8 @@ static void encode_map(struct encoder *e)
 
 static bool needs_modrm(const struct encoder *e)
 {
-    static const uint8_t without[] = {KIND_NONE, KIND_OPREG, KIND_ACC, KIND_IMM,
-                                      KIND_REL,  KIND_MOFFS, KIND_FAR};
+    static const uint8_t without[] = { KIND_NONE, KIND_OPREG, KIND_ACC, KIND_IMM,
+                                       KIND_REL,  KIND_MOFFS, KIND_FAR };
 
     if (e->group_slot >= 0 || e->row->traits & T_MODRM)
         return true;
@@ -191,7 +191,9 @@ static void choose_prefixes(struct encoder *e)
         e->op16 = true;
     e->addr32 = random_one_in(e->r, 8) && !(row->traits & T_F64);
     e->out->op_size = row->traits & T_F64 || e->rex & 8 ? 8
-                      : e->op16 ? 2 : row->traits & T_D64 ? 8 : 4;
+                      : e->op16                         ? 2
+                      : row->traits & T_D64             ? 8
+                                                        : 4;
 }
 
 /* ---- memory operand ---- */
@@ -317,7 +319,7 @@ static void put(struct encoder *e, uint64_t v, unsigned size)
 
 static void put_prefixes(struct encoder *e)
 {
-    static const uint8_t null_segments[] = {0x26, 0x2e, 0x36, 0x3e};
+    static const uint8_t null_segments[] = { 0x26, 0x2e, 0x36, 0x3e };
     const struct insn_row *row = e->row;
 
     if (random_one_in(e->r, 16))
@@ -443,7 +445,7 @@ static void encode(struct encoder *e)
 void random_insn(struct random *r, unsigned id, struct random_insn *insn, struct native_regs *regs)
 {
     do {
-        struct encoder e = {.r = r, .row = &insn_rows[id], .out = insn, .regs = regs->r};
+        struct encoder e = { .r = r, .row = &insn_rows[id], .out = insn, .regs = regs->r };
 
         memset(insn, 0, sizeof *insn);
         insn->row = e.row;
