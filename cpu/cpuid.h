@@ -4,14 +4,16 @@
 #include "cpu/cpu.h"
 
 struct cpu_model {
-    const char *name;   /* as in QEMU: "max", ... */
+    const char *name; /* as in QEMU: "max", ... */
     const char *title;
     const char *brand;  /* 48 characters at most */
     uint32_t signature; /* CPUID.1:EAX */
     uint32_t last_leaf; /* CPUID.0:EAX */
 };
 
-struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
+struct cpuid_regs {
+    uint32_t eax, ebx, ecx, edx;
+};
 
 void cpuid(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
 

@@ -44,10 +44,11 @@ int nidus_exit_code(const struct nidus *m)
     return m->exit_code;
 }
 
-/* true: the processor has something to run, or an event that may wake it */
+/* true: the processor has something to run, or an event that may wake it (the VMX-preemption timer
+ * counts in every activity state) */
 static bool is_awake(const struct cpu *cpu)
 {
-    return cpu->activity == ACTIVE || cpu->events != 0;
+    return cpu->activity == ACTIVE || cpu->events != 0 || cpu_cycles(cpu) >= cpu->virt_deadline;
 }
 
 /* Let each processor run until `target`. */
@@ -64,10 +65,24 @@ static void take_turns(struct nidus *m, uint64_t target)
     }
 }
 
+/* The next timer, or VMX-preemption timer that ends a processor's sleep. */
+static uint64_t next_wake(const struct nidus *m)
+{
+    uint64_t next = clock_deadline(&m->clock);
+
+    for (unsigned i = 0; i < m->cpu_count; i++) {
+        uint64_t mine = m->cpu[i]->virt_deadline;
+
+        if (m->cpu[i]->activity != ACTIVE && mine > m->now && mine < next)
+            next = mine;
+    }
+    return next;
+}
+
 /* The end of the next turn: a timer, the slice's end, or a quantum. */
 static uint64_t turn_end(const struct nidus *m, uint64_t slice_end)
 {
-    uint64_t deadline = clock_deadline(&m->clock);
+    uint64_t deadline = next_wake(m);
     uint64_t end = deadline < slice_end ? deadline : slice_end;
 
     if (m->cpu_count > 1 && end > m->now + MACHINE_QUANTUM)
@@ -91,20 +106,6 @@ static bool all_asleep(const struct nidus *m)
             return false;
     }
     return true;
-}
-
-/* When a VMX-preemption timer ends a sleep. */
-static uint64_t next_wake(const struct nidus *m)
-{
-    uint64_t next = clock_deadline(&m->clock);
-
-    for (unsigned i = 0; i < m->cpu_count; i++) {
-        uint64_t mine = m->cpu[i]->virt_deadline;
-
-        if (mine > m->now && mine < next)
-            next = mine;
-    }
-    return next;
 }
 
 /* Everybody sleeps. True: time has been skipped, go on. */
@@ -200,7 +201,7 @@ uint64_t nidus_idle_ns(const struct nidus *m)
 
     if (next == TIMER_OFF)
         return UINT64_MAX;
-    return next > m->now ? (next - m->now) / CLOCK_CYCLES_A_NS : 0;
+    return next > m->now ? (next - m->now + CLOCK_CYCLES_A_NS - 1) / CLOCK_CYCLES_A_NS : 0;
 }
 
 void nidus_idle(struct nidus *m, uint64_t ns)

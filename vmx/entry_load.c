@@ -85,8 +85,6 @@ static void load_non_register(struct vmx *vmx)
     cpu->blocking = v->guest.interruptibility & (BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI);
     if (vectoring)
         cpu->blocking &= ~(uint32_t)(BLOCK_STI | BLOCK_MOV_SS);
-    if (cpu->blocking & (BLOCK_STI | BLOCK_MOV_SS))
-        cpu->events |= EVENT_SHADOW;
     cpu->activity = (enum activity)v->guest.activity;
     cpu->pending_dbg = 0; /* inject.c decides what of the field survives */
     cpu->events &= ~(uint32_t)EVENT_DEBUG_TRAP;

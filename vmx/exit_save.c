@@ -162,7 +162,7 @@ static void leave_non_root(struct vmx *vmx)
     vmx->timer_on = false;
     vmx->trap = false;
     vmx->virtual_intr = false;
-    cpu->events &= ~(uint32_t)(EVENT_VIRT | EVENT_DEBUG_TRAP | EVENT_SHADOW);
+    cpu->events &= ~(uint32_t)(EVENT_VIRT | EVENT_DEBUG_TRAP);
     cpu->pending_dbg = 0;
     cpu->activity = ACTIVE;
     cpu->delivering = false;

@@ -11,6 +11,13 @@ enum { C = 1, PF_ = 4, A = 0x10, Z = 0x40, S = 0x80, O = 0x800, ALL = 0x8d5 };
 
 static const uint64_t edges[] = { 0, 1, 2, 7, 8, 15, 16, 0x7f, 0x80, 0x81, 0xfe, 0xff, 0x55, 0xaa };
 
+/* ck_assert_uint_eq leaves a note each time: too slow for half a million */
+static void same(uint64_t a, uint64_t b)
+{
+    if (a != b)
+        ck_assert_uint_eq(a, b);
+}
+
 /* flags of a + b + carry (or a - b - carry) by the manual's words, for bytes */
 static uint64_t model(unsigned a, unsigned b, unsigned carry, bool subtract)
 {
@@ -65,16 +72,16 @@ START_TEST(byte_additions_and_subtractions_set_the_models_flags)
         for (unsigned b = 0; b < 256; b++) {
             struct flags f;
 
-            ck_assert_uint_eq((uint8_t)alu_add(&f, a, b, 1), (uint8_t)(a + b));
-            ck_assert_uint_eq(flags_get(&f), model(a, b, 0, false));
-            ck_assert_uint_eq((uint8_t)alu_sub(&f, a, b, 1), (uint8_t)(a - b));
-            ck_assert_uint_eq(flags_get(&f), model(a, b, 0, true));
+            same((uint8_t)alu_add(&f, a, b, 1), (uint8_t)(a + b));
+            same(flags_get(&f), model(a, b, 0, false));
+            same((uint8_t)alu_sub(&f, a, b, 1), (uint8_t)(a - b));
+            same(flags_get(&f), model(a, b, 0, true));
             flags_set(&f, C);
-            ck_assert_uint_eq((uint8_t)alu_adc(&f, a, b, 1), (uint8_t)(a + b + 1));
-            ck_assert_uint_eq(flags_get(&f), model(a, b, 1, false));
+            same((uint8_t)alu_adc(&f, a, b, 1), (uint8_t)(a + b + 1));
+            same(flags_get(&f), model(a, b, 1, false));
             flags_set(&f, C);
-            ck_assert_uint_eq((uint8_t)alu_sbb(&f, a, b, 1), (uint8_t)(a - b - 1));
-            ck_assert_uint_eq(flags_get(&f), model(a, b, 1, true));
+            same((uint8_t)alu_sbb(&f, a, b, 1), (uint8_t)(a - b - 1));
+            same(flags_get(&f), model(a, b, 1, true));
         }
     }
 }
@@ -103,11 +110,11 @@ START_TEST(inc_and_dec_are_add_and_sub_of_1_that_leave_CF)
             struct flags f;
 
             flags_set(&f, carry);
-            ck_assert_uint_eq((uint8_t)alu_inc(&f, a, 1), (uint8_t)(a + 1));
-            ck_assert_uint_eq(flags_get(&f), (model(a, 1, 0, false) & ~(uint64_t)C) | carry);
+            same((uint8_t)alu_inc(&f, a, 1), (uint8_t)(a + 1));
+            same(flags_get(&f), (model(a, 1, 0, false) & ~(uint64_t)C) | carry);
             flags_set(&f, carry);
-            ck_assert_uint_eq((uint8_t)alu_dec(&f, a, 1), (uint8_t)(a - 1));
-            ck_assert_uint_eq(flags_get(&f), (model(a, 1, 0, true) & ~(uint64_t)C) | carry);
+            same((uint8_t)alu_dec(&f, a, 1), (uint8_t)(a - 1));
+            same(flags_get(&f), (model(a, 1, 0, true) & ~(uint64_t)C) | carry);
         }
     }
 }
@@ -143,8 +150,8 @@ START_TEST(shifts_by_n_are_n_shifts_by_1)
 
                     flags_set(&f, C | A);
                     r = ops[op](&f, start, n, size);
-                    ck_assert_uint_eq(zero_extend(r, size), zero_extend(one, size));
-                    ck_assert_uint_eq(flags_get(&f) & C, flags_get(&f1) & C);
+                    same(zero_extend(r, size), zero_extend(one, size));
+                    same(flags_get(&f) & C, flags_get(&f1) & C);
                     one = ops[op](&f1, one, 1, size);
                 }
             }

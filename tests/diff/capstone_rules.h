@@ -69,7 +69,8 @@ static bool rule_overlooked_prefix(const struct view *v)
 /* F2H and F3H win over 66H wherever they stand; Capstone lets the last one win */
 static bool rule_66_beside_rep(const struct view *v)
 {
-    return v->map != 1 && v->has_66 && v->rep && v->usual_length == 0;
+    return v->map != 1 && v->has_66 && v->rep &&
+           (v->usual_length == 0 || v->usual_id == v->id_without_prefix);
 }
 
 /* ---- we decode it, Capstone does not, or lengths differ ---- */

@@ -47,6 +47,7 @@ struct view {
     const struct insn *in;
     const cs_insn *cs;    /* NULL: invalid there */
     unsigned usual_length;       /* Capstone's, of the same with its prefixes in the usual order */
+    unsigned usual_id;
     unsigned id_without_prefix;  /* Capstone's X86_INS_*, without 66H, F2H and F3H */
 };
 
@@ -133,7 +134,7 @@ static unsigned respell(struct diff *d, const struct view *v, bool plain)
     uint8_t b[2 * BYTES] = {0};
     unsigned n = 0, length;
 
-    if (v->has_67 != in_16)
+    if (v->has_67 != in_16 && !(v->rex & 8)) /* with REX.W, Capstone takes 67H for 66H */
         b[n++] = 0x67;
     if (v->has_66 && !plain && !(v->rep && v->map != 1))
         b[n++] = 0x66;
@@ -149,6 +150,7 @@ static unsigned respell(struct diff *d, const struct view *v, bool plain)
 static void ask_again(struct diff *d, struct view *v)
 {
     v->usual_length = respell(d, v, false);
+    v->usual_id = v->usual_length ? d->insn->id : X86_INS_INVALID;
     v->id_without_prefix = respell(d, v, true) ? d->insn->id : X86_INS_INVALID;
 }
 
