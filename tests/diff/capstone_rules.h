@@ -70,7 +70,14 @@ static bool rule_overlooked_prefix(const struct view *v)
 static bool rule_66_beside_rep(const struct view *v)
 {
     return v->map != 1 && v->has_66 && v->rep &&
-           (v->usual_length == 0 || v->usual_id == v->id_without_prefix);
+           (v->usual_length == 0 || v->usual_id == v->id_without_prefix ||
+            v->usual_id == X86_INS_MOVNTSD || v->usual_id == X86_INS_MOVNTSS /* AMD's */);
+}
+
+/* with REX.W, Capstone takes 67H for 66H */
+static bool rule_67_rexw(const struct view *v)
+{
+    return v->map != 1 && v->has_67 && v->rex & 8 && v->usual_id != v->cs->id;
 }
 
 /* ---- we decode it, Capstone does not, or lengths differ ---- */
@@ -129,7 +136,7 @@ static bool rule_explains(const struct view *v)
 {
     static bool (*const they_only[])(const struct view *v) = {
         rule_absent_extension, rule_absent_instruction, rule_vex, rule_lock,
-        rule_overlooked_prefix, rule_66_beside_rep};
+        rule_overlooked_prefix, rule_66_beside_rep, rule_67_rexw};
     static bool (*const we_too[])(const struct view *v) = {
         rule_reserved_nop, rule_ud, rule_branch_66, rule_agrees_on_usual_spelling,
         rule_segment_register_rex, rule_fence_rm, rule_near_rex};

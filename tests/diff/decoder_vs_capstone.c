@@ -134,7 +134,7 @@ static unsigned respell(struct diff *d, const struct view *v, bool plain)
     uint8_t b[2 * BYTES] = {0};
     unsigned n = 0, length;
 
-    if (v->has_67 != in_16 && !(v->rex & 8)) /* with REX.W, Capstone takes 67H for 66H */
+    if (v->has_67 != in_16 && !(v->rex & 8)) /* rule_67_rexw */
         b[n++] = 0x67;
     if (v->has_66 && !plain && !(v->rep && v->map != 1))
         b[n++] = 0x66;
