@@ -146,7 +146,7 @@ EXEC_BODY(xgetbv)
     xcr_check(cpu);
     if (n > 1 || (n == 1 && !cpu_has(cpu, FEAT_XGETBV1)))
         raise_gp(cpu, 0);
-    xcr_return(cpu, cpu->xcr0);
+    xcr_return(cpu, n ? xsave_in_use(cpu) & cpu->xcr0 : cpu->xcr0);
 }
 EXEC(xgetbv)
 
