@@ -79,7 +79,7 @@ static void prefixes(struct cursor *c)
     bool rep_is_last_f2 = false;
 
     for (; c->at < c->end; c->at++) {
-        uint8_t b = *c->at;
+        uint8_t b = *c->at, segment = c->segment;
 
         if (c->mode64 && (b & 0xf0) == 0x40) {
             c->rex = b; /* counts only right before the opcode */
@@ -106,7 +106,7 @@ static void prefixes(struct cursor *c)
         default: goto done;
         }
         if (c->mode64 && c->segment < SEG_FS)
-            c->segment = SEG_COUNT; /* null prefixes in 64-bit mode */
+            c->segment = segment; /* null prefixes in 64-bit mode: FS or GS before stays */
         c->rex = 0;
     }
     c->short_of_bytes = true;

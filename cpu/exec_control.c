@@ -2,6 +2,7 @@
  * and fences. [SDM 2B "MOV - Move to/from Control Registers"; SDM 2A "INVLPG", "INVPCID", "LMSW"] */
 #include "cpu/control_regs.h"
 #include "cpu/exec.h"
+#include "cpu/xsave.h"
 
 static void control_privileged(struct cpu *cpu)
 {

@@ -252,15 +252,34 @@ void board_destroy(struct nidus *m)
     free(m->board);
 }
 
+/* Write-back but for the legacy video range and what lies between PCI's windows and 4 GiB; VMX on,
+ * outside SMX operation, and locked. */
+static void processor_firmware_setup(struct cpu *cpu)
+{
+    static const uint64_t uncached[][2] = {{PCI_ECAM_BASE, PCI_ECAM_BYTES},
+                                           {PCI_MEM32_BASE, UINT64_C(0x40000000)}};
+    struct msr_values *msr = &cpu->msr;
+
+    if (cpu_has(cpu, FEAT_VMX))
+        msr->feature_control = 5;
+    if (!cpu_has(cpu, FEAT_MTRR))
+        return;
+    msr->mtrr_def_type = 0xc06;
+    for (unsigned i = 0; i < MTRR_FIXED_COUNT; i++)
+        msr->mtrr_fixed[i] = i == 2 ? 0 : UINT64_C(0x0606060606060606); /* 2: A0000H to BFFFFH */
+    for (unsigned i = 0; i < 2; i++) {
+        msr->mtrr_base[i] = uncached[i][0];
+        msr->mtrr_mask[i] = (BIT(cpu->mmu.maxphyaddr) - uncached[i][1]) | 0x800;
+    }
+}
+
 /* What firmware leaves behind when it hands over: PCI addresses, interrupt routing. */
 void board_firmware_setup(struct nidus *m)
 {
     struct board *b = m->board;
 
-    for (unsigned i = 0; i < m->cpu_count; i++) {
-        if (cpu_has(m->cpu[i], FEAT_VMX))
-            m->cpu[i]->msr.feature_control = 5; /* locked, VMX outside SMX operation */
-    }
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        processor_firmware_setup(m->cpu[i]);
     lapic_firmware_setup(b->lapic[0]);
     pci_host_firmware_setup(b->host_bridge);
     ich9_lpc_firmware_setup(b->lpc);
