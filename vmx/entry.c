@@ -86,8 +86,9 @@ static bool event_needs_error(const struct vmcs *v, unsigned type, unsigned vect
     const uint32_t with_error = 1u << DF | 1u << TS | 1u << NP | 1u << SS | 1u << GP | 1u << PF |
                                 1u << AC;
 
-    return type == EVENT_TYPE_HARDWARE && vector <= 31 && with_error >> vector & 1 &&
-           v->guest.cr0 & CR0_PE;
+    bool protected = !(v->ctl.proc2 & PROC2(UNRESTRICTED)) || v->guest.cr0 & CR0_PE;
+
+    return type == EVENT_TYPE_HARDWARE && vector <= 31 && with_error >> vector & 1 && protected;
 }
 
 static bool activity_supported(const struct vmx_caps *caps, uint32_t activity)

@@ -51,8 +51,15 @@ bool invalidate_vpid(struct vmx *vmx, uint64_t type, const uint64_t descriptor[2
     return true;
 }
 
+/* Linear and combined mappings of VPID 0 must go. Processors do not keep guest-physical mappings of
+ * pages apart from combined ones, and hypervisors that clear EPT flags without INVEPT rely on that. */
 void invalidate_on_transition(struct vmx *vmx)
 {
-    if (!(vmx->current->ctl.proc2 & PROC2(VPID)))
-        mmu_flush_vpid(&vmx->cpu->mmu, 0, true);
+    const struct vmcs *v = vmx->current;
+
+    if (v->ctl.proc2 & PROC2(VPID))
+        return;
+    mmu_flush_vpid(&vmx->cpu->mmu, 0, true);
+    if (v->ctl.proc2 & PROC2(EPT))
+        mmu_flush_ept(&vmx->cpu->mmu, eptp_tag(v->ctl.eptp));
 }
