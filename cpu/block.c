@@ -14,7 +14,6 @@
 
 enum {
     ARENA_BYTES = 48 << 20,
-    HASH_SIZE = 1 << 16,
     PAGE_HASH_SIZE = 1 << 12,
     LINE_SHIFT = 6, /* a code page notes which of its 64-byte lines hold decoded bytes */
 };
@@ -27,7 +26,7 @@ struct code_page {
 };
 
 struct block_cache {
-    struct block *hash[HASH_SIZE];
+    struct block *hash[BLOCK_HASH_SIZE];
     struct code_page *pages[PAGE_HASH_SIZE];
     uint8_t *arena;
     size_t used;
@@ -70,11 +69,6 @@ static void exec_check_second_page(struct cpu *cpu, const struct insn *in)
 }
 
 /* ---- tables ---- */
-
-static unsigned hash_of(uintptr_t native, uint32_t key)
-{
-    return (unsigned)(native ^ native >> 15 ^ key << 7) & (HASH_SIZE - 1);
-}
 
 static struct code_page **page_slot(struct block_cache *c, uint64_t pa)
 {
@@ -121,7 +115,7 @@ static void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t p
 
 static void hash_remove(struct block_cache *c, struct block *b)
 {
-    struct block **at = &c->hash[hash_of(b->native, b->key)];
+    struct block **at = &c->hash[block_hash(b->native, b->key)];
 
     while (*at && *at != b)
         at = &(*at)->hash_next;
@@ -294,7 +288,7 @@ static struct block *block_build(struct cpu *cpu, uint64_t linear, uint64_t pa,
         build_crossing(cpu, b, linear, native, room);
     c->used += align_up(block_bytes(b->count), 16);
     c->stats.built++;
-    h = hash_of(b->native, b->key);
+    h = block_hash(b->native, b->key);
     b->hash_next = c->hash[h];
     c->hash[h] = b;
     block_part(b, 0, 0, &part_pa, &part_bytes);
@@ -335,7 +329,7 @@ static struct block *find_slow(struct cpu *cpu, uint64_t linear)
         return block_scratch(cpu, linear, pa);
     m->fetch_page = linear & PAGE_MASK;
     m->fetch_addend = (uintptr_t)page - m->fetch_page;
-    for (b = cpu->blocks->hash[hash_of(linear + m->fetch_addend, cpu->key)]; b; b = b->hash_next) {
+    for (b = cpu->blocks->hash[block_hash(linear + m->fetch_addend, cpu->key)]; b; b = b->hash_next) {
         if (b->native == linear + m->fetch_addend && b->key == cpu->key)
             return b;
     }
@@ -369,7 +363,7 @@ static inline struct block *block_at(struct cpu *cpu, uint64_t linear)
         m->fetch_addend = e->addend;
     }
     native = linear + m->fetch_addend;
-    b = cpu->blocks->hash[hash_of(native, cpu->key)];
+    b = cpu->blocks->hash[block_hash(native, cpu->key)];
     while (b && unlikely(b->native != native || b->key != cpu->key))
         b = b->hash_next;
     return likely(b != NULL) ? b : find_slow(cpu, linear);
@@ -431,6 +425,7 @@ struct block_cache *blocks_create(struct cpu *cpu)
     ASSERT(c->scratch);
     c->listener = (struct bus_listener){.owner = cpu, .code_written = code_written};
     bus_listen(cpu->bus, &c->listener);
+    cpu->block_hash = c->hash;
     return c;
 }
 

@@ -29,8 +29,28 @@ struct block_cache_stats {
 struct block_cache *blocks_create(struct cpu *cpu);
 void blocks_destroy(struct cpu *cpu);
 
+enum { BLOCK_HASH_SIZE = 1 << 16 };
+
+static inline unsigned block_hash(uintptr_t native, uint32_t key)
+{
+    return (unsigned)(native ^ native >> 15 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
+}
+
 /* The block at cpu->rip for cpu->key; builds it if there is none. Unwinds on a fetch fault. */
 struct block *block_find(struct cpu *cpu);
+
+/* the same, with the commonest case inline: 64-bit mode, the page of the last block, a block that
+ * is the first of its hash chain */
+ALWAYS_INLINE struct block *block_next(struct cpu *cpu)
+{
+    uintptr_t native = cpu->rip + cpu->mmu.fetch_addend;
+    struct block *b = cpu->block_hash[block_hash(native, cpu->key)];
+
+    if (likely((cpu->rip & PAGE_MASK) == cpu->mmu.fetch_page && cpu_64bit(cpu) && b &&
+               b->native == native && b->key == cpu->key))
+        return b;
+    return block_find(cpu);
+}
 
 /* Forget all blocks. Not while one runs. */
 void blocks_flush(struct cpu *cpu);

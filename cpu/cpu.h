@@ -227,6 +227,7 @@ struct cpu {
     uint64_t virt_deadline;      /* cycle at which VMX wants EVENT_VIRT (preemption timer), or
                                     TIMER_OFF */
     struct block_cache *blocks;
+    struct block **block_hash;   /* of blocks */
     /* the board: entropy of RDRAND, shutdown of a triple fault, a stop for the debugger */
     void *board;
     uint64_t (*entropy)(void *board);

@@ -92,10 +92,10 @@ void exception_dispatch(struct cpu *cpu)
     cpu_update_key(cpu); /* a gate may have been writing its frame in the view of another level */
     ev.nmi_unblocking = cpu->iret_unblocked_nmi;
     cpu->iret_unblocked_nmi = false;
-    if (!(cpu->blocking & BLOCK_MOV_SS)) { /* a fault overtakes its instruction's breakpoints */
-        cpu->pending_dbg = 0;
-        cpu->events &= ~(uint32_t)EVENT_DEBUG_TRAP;
-    }
+    if (!(cpu->blocking & BLOCK_MOV_SS)) /* a fault overtakes its instruction's breakpoints */
+        debug_drop(cpu, UINT64_MAX);
+    else
+        ev.payload |= debug_held(cpu, &ev);
     if (ev.has_error && exception_has_ext(cpu, &ev))
         ev.error_code |= 1;
     if (exception_sets_rf(&ev))
@@ -111,6 +111,24 @@ void exception_dispatch(struct cpu *cpu)
         exception_shutdown(cpu);
     else
         exception_deliver(cpu, &df);
+}
+
+void debug_drop(struct cpu *cpu, uint64_t dr6_bits)
+{
+    cpu->pending_dbg &= ~dr6_bits;
+    if (!cpu->pending_dbg)
+        cpu->events &= ~(uint32_t)EVENT_DEBUG_TRAP;
+}
+
+uint64_t debug_held(struct cpu *cpu, const struct event *ev)
+{
+    uint64_t held = cpu->pending_dbg & DR6_B_ALL;
+
+    debug_drop(cpu, DR6_BS);
+    if (ev->vector != DB || ev->type == EVENT_TYPE_SOFTWARE_INT)
+        return 0;
+    debug_drop(cpu, UINT64_MAX);
+    return held;
 }
 
 void debug_trap(struct cpu *cpu, uint64_t dr6_bits)

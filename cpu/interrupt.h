@@ -28,6 +28,12 @@ void task_switch(struct cpu *cpu, uint16_t selector, enum task_source source, ui
 
 /* #DB by bits for DR6 at an instruction boundary (traps), or as a fault (code breakpoints) */
 void debug_trap(struct cpu *cpu, uint64_t dr6_bits);
+/* forget pending debug traps */
+void debug_drop(struct cpu *cpu, uint64_t dr6_bits);
+/* An event arises in the instruction after MOV SS, which has held back debug traps. Its single-step
+ * trap is lost; its data breakpoints come with this event if that is a #DB (the DR6 bits to report),
+ * else they wait for the event's handler to be entered. */
+uint64_t debug_held(struct cpu *cpu, const struct event *ev);
 /* code breakpoints (DR0-3) at linear: DR6 bits of those that match, 0 for none */
 uint64_t debug_code_breakpoints(const struct cpu *cpu, uint64_t linear);
 /* data and I/O breakpoints: DR6 bits; records them in pending_dbg */

@@ -107,7 +107,7 @@ static void step(struct cpu *cpu)
 
     cpu->in = NULL;
     cpu->step_trap_lost = false;
-    if (!resume) {
+    if (!resume && !(shadow & BLOCK_MOV_SS)) { /* which holds back instruction breakpoints too */
         uint64_t linear = cpu->rip + (cpu_64bit(cpu) ? 0 : cpu->seg[SEG_CS].base);
         uint64_t hit = debug_code_breakpoints(cpu, linear);
 
@@ -130,6 +130,14 @@ static void step(struct cpu *cpu)
     cpu_kick(cpu);
 }
 
+/* What has been charged outside of blocks counts now: faults alone, as of a handler that faults at
+ * its first fetch, must not stop the clock. */
+static void settle_cost(struct cpu *cpu)
+{
+    cpu->budget -= (int64_t)cpu->mmu.cost;
+    cpu->mmu.cost = 0;
+}
+
 static void run_blocks(struct cpu *cpu)
 {
     for (;;) {
@@ -142,7 +150,7 @@ static void run_blocks(struct cpu *cpu)
                 continue;
             }
         }
-        enter(cpu, block_find(cpu));
+        enter(cpu, block_next(cpu));
     }
 }
 
@@ -162,6 +170,7 @@ uint64_t cpu_run(struct cpu *cpu, uint64_t until)
     case UNWIND_RESTART: cpu->in = NULL; break;
     default: break;
     }
+    settle_cost(cpu);
     run_blocks(cpu);
     fpu_leave(cpu);
     cpu->in = NULL;

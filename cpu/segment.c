@@ -289,6 +289,8 @@ void outer_stack_set(struct cpu *cpu, const struct outer_stack *s)
     rsp_set(cpu, s->rsp);
 }
 
+/* The selector becomes null and the segment unusable. Processors of Intel leave the base, and with it
+ * what 64-bit mode sees of FS and GS. [SDM 2B "RET": RETURN-TO-OUTER-PRIVILEGE-LEVEL] */
 void segment_drop_privileged(struct cpu *cpu)
 {
     static const uint8_t data[] = { SEG_ES, SEG_FS, SEG_GS, SEG_DS };
@@ -296,9 +298,12 @@ void segment_drop_privileged(struct cpu *cpu)
     for (unsigned i = 0; i < sizeof data; i++) {
         const struct seg *s = &cpu->seg[data[i]];
         bool conforming = (s->ar & (AR_CODE | AR_CONFORMING)) == (AR_CODE | AR_CONFORMING);
+        uint64_t base = s->base;
 
-        if (!(s->ar & AR_UNUSABLE) && ar_dpl(s->ar) < cpu->cpl && !conforming)
-            segment_set_null(cpu, data[i], 0);
+        if ((s->ar & AR_UNUSABLE) || ar_dpl(s->ar) >= cpu->cpl || conforming)
+            continue;
+        segment_set_null(cpu, data[i], 0);
+        cpu->seg[data[i]].base = base;
     }
 }
 

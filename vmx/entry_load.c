@@ -120,6 +120,10 @@ void entry_load_guest(struct vmx *vmx)
 enum { MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_SMM_MONITOR_CTL = 0x9b,
        MSR_SMBASE = 0x9e, MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8b };
 
+/* More than IA32_VMX_MISC[27:25] recommends is undefined; here the first one too many cannot be
+ * loaded or stored. */
+enum { MSR_AREA_MAX = 512 };
+
 static bool is_x2apic_msr(uint32_t msr)
 {
     return msr >> 8 == 8;
@@ -140,7 +144,7 @@ unsigned msr_area_load(struct vmx *vmx, const struct vmcs_msr_area *area)
         uint64_t at = area->address + (uint64_t)i * 16;
         uint64_t index = bus_read(cpu->bus, at, 8);
 
-        if (index >> 32 != 0 || msr_load_refused(cpu, (uint32_t)index) ||
+        if (i >= MSR_AREA_MAX || index >> 32 != 0 || msr_load_refused(cpu, (uint32_t)index) ||
             !msr_write(cpu, (uint32_t)index, bus_read(cpu->bus, at + 8, 8)))
             return i + 1;
         cpu_charge(cpu, COST_MSR_ENTRY);
@@ -156,7 +160,7 @@ bool msr_area_store(struct vmx *vmx, const struct vmcs_msr_area *area)
         uint64_t at = area->address + (uint64_t)i * 16, value;
         uint64_t index = bus_read(cpu->bus, at, 8);
 
-        if (index >> 32 != 0 || index == MSR_SMBASE || is_x2apic_msr((uint32_t)index) ||
+        if (i >= MSR_AREA_MAX || index >> 32 != 0 || index == MSR_SMBASE || is_x2apic_msr((uint32_t)index) ||
             !msr_read(cpu, (uint32_t)index, &value))
             return false;
         bus_write(cpu->bus, at + 8, value, 8);
