@@ -8,10 +8,10 @@
  * Timer"] */
 #define APIC_TIMER_HZ UINT64_C(25000000)
 
-#define APIC_DEFAULT_BASE  UINT64_C(0xfee00000)
-#define APIC_X2_MSR_FIRST  0x800u
-#define APIC_X2_MSR_LAST   0x8ffu
-#define APIC_X2_MSR(off)   (APIC_X2_MSR_FIRST + (off) / 16)
+#define APIC_DEFAULT_BASE UINT64_C(0xfee00000)
+#define APIC_X2_MSR_FIRST 0x800u
+#define APIC_X2_MSR_LAST 0x8ffu
+#define APIC_X2_MSR(off) (APIC_X2_MSR_FIRST + (off) / 16)
 
 enum {
     APIC_ID = 0x020,
@@ -66,7 +66,7 @@ enum {
     APIC_DEST_LOGICAL = 1 << 11,
     APIC_DELIVERY_PENDING = 1 << 12, /* read-only */
     APIC_ACTIVE_LOW = 1 << 13,
-    APIC_REMOTE_IRR = 1 << 14, /* LVT, read-only */
+    APIC_REMOTE_IRR = 1 << 14,   /* LVT, read-only */
     APIC_LEVEL_ASSERT = 1 << 14, /* ICR */
     APIC_TRIGGER_LEVEL = 1 << 15,
     APIC_LVT_MASKED = 1 << 16,

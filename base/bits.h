@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define likely(x)   __builtin_expect(!!(x), 1)
+#define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* for what instruction functions are made of: constants must reach it */

@@ -15,10 +15,12 @@ uint64_t clock_from_ticks(uint64_t ticks, uint64_t hz)
     return cycles >= TIMER_OFF ? TIMER_OFF - 1 : (uint64_t)cycles;
 }
 
-void timer_init(struct timer *t, struct clock *c, const char *name, void (*fire)(void *), void *owner)
+void timer_init(struct timer *t, struct clock *c, const char *name, void (*fire)(void *),
+                void *owner)
 {
     *t = (struct timer){
-        .name = name, .fire = fire, .owner = owner, .deadline = TIMER_OFF, .clock = c};
+        .name = name, .fire = fire, .owner = owner, .deadline = TIMER_OFF, .clock = c
+    };
 }
 
 void timer_cancel(struct timer *t)

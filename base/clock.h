@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* The TSC's rate. 2 GHz: one nanosecond is two cycles. */
-#define CLOCK_HZ           UINT64_C(2000000000)
-#define CLOCK_CYCLES_A_NS  2
+#define CLOCK_HZ UINT64_C(2000000000)
+#define CLOCK_CYCLES_A_NS 2
 
 struct timer {
     const char *name;
@@ -44,7 +44,8 @@ static inline uint64_t clock_ns(const struct clock *c)
 uint64_t clock_to_ticks(uint64_t cycles, uint64_t hz);
 uint64_t clock_from_ticks(uint64_t ticks, uint64_t hz);
 
-void timer_init(struct timer *t, struct clock *c, const char *name, void (*fire)(void *), void *owner);
+void timer_init(struct timer *t, struct clock *c, const char *name, void (*fire)(void *),
+                void *owner);
 /* (re)arm for an absolute time; a deadline in the past fires at once, between blocks */
 void timer_set(struct timer *t, uint64_t deadline_cycles);
 void timer_cancel(struct timer *t);

@@ -9,24 +9,27 @@
 struct field {
     const char *name;
     uint32_t offset;
-    uint32_t size;   /* bytes of the whole member */
-    uint32_t elem;   /* bytes of one element: 1, 2, 4 or 8; other sizes are raw bytes */
-    uint64_t reset;  /* value of each element after reset */
-    bool kept;       /* reset leaves it alone (battery-backed, or set at creation) */
+    uint32_t size;  /* bytes of the whole member */
+    uint32_t elem;  /* bytes of one element: 1, 2, 4 or 8; other sizes are raw bytes */
+    uint64_t reset; /* value of each element after reset */
+    bool kept;      /* reset leaves it alone (battery-backed, or set at creation) */
 };
 
 #define FIELD_SIZE(type, member) ((uint32_t)sizeof(((type *)0)->member))
 
 /* a scalar member: FIELD(struct port92, value, .reset = 0) */
-#define FIELD(type, member, ...)                                                       \
-    { .name = #member, .offset = (uint32_t)offsetof(type, member),                     \
-      .size = FIELD_SIZE(type, member), .elem = FIELD_SIZE(type, member), __VA_ARGS__ }
+#define FIELD(type, member, ...)                                                        \
+    {                                                                                   \
+        .name = #member, .offset = (uint32_t)offsetof(type, member),                    \
+        .size = FIELD_SIZE(type, member), .elem = FIELD_SIZE(type, member), __VA_ARGS__ \
+    }
 
 /* an array of scalars */
-#define FIELD_ARRAY(type, member, ...)                                                 \
-    { .name = #member, .offset = (uint32_t)offsetof(type, member),                     \
-      .size = FIELD_SIZE(type, member), .elem = FIELD_SIZE(type, member[0]), __VA_ARGS__ }
-
+#define FIELD_ARRAY(type, member, ...)                                                     \
+    {                                                                                      \
+        .name = #member, .offset = (uint32_t)offsetof(type, member),                       \
+        .size = FIELD_SIZE(type, member), .elem = FIELD_SIZE(type, member[0]), __VA_ARGS__ \
+    }
 
 void fields_reset(void *obj, const struct field *list);
 void fields_show(const void *obj, const struct field *list, FILE *out);

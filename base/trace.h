@@ -14,17 +14,17 @@ struct trace_point {
 };
 
 /* in trace.h */
-#define TRACE_DECLARE(id, args, ...)                                 \
-    extern struct trace_point trace_point_##id;                      \
-    static inline void trace_##id args                               \
-    {                                                                \
-        if (__builtin_expect(trace_point_##id.on, 0))                \
-            trace_print(&trace_point_##id, __VA_ARGS__);             \
+#define TRACE_DECLARE(id, args, ...)                     \
+    extern struct trace_point trace_point_##id;          \
+    static inline void trace_##id args                   \
+    {                                                    \
+        if (__builtin_expect(trace_point_##id.on, 0))    \
+            trace_print(&trace_point_##id, __VA_ARGS__); \
     }
 
 /* in trace.c: the points, then their list (NULL at the end) */
-#define TRACE_DEFINE(id, args, ...) struct trace_point trace_point_##id = {#id, false};
-#define TRACE_LIST(id, args, ...)   &trace_point_##id,
+#define TRACE_DEFINE(id, args, ...) struct trace_point trace_point_##id = { #id, false };
+#define TRACE_LIST(id, args, ...) &trace_point_##id,
 
 void trace_print(const struct trace_point *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -97,7 +97,26 @@ static void block_part(const struct block *b, unsigned part, uint64_t pa2, uint6
     *bytes = part == 0 ? (b->bytes < room ? b->bytes : room) : b->bytes - room;
 }
 
-static void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa, unsigned bytes)
+/* how many bytes of a block are in its second page */
+static unsigned block_rest(const struct block *b)
+{
+    unsigned room = (unsigned)(PAGE_SIZE - (b->pa & ~PAGE_MASK));
+
+    return b->bytes > room ? b->bytes - room : 0;
+}
+
+/* Lines of a page that a block's part there lies in. Both pages of a crossing block may be the same
+ * physical one, which then lists it once: its first page counts for both parts always. */
+static uint64_t block_lines(const struct block *b, unsigned part, uint64_t page_pa)
+{
+    unsigned bytes, rest = block_rest(b);
+    uint64_t start;
+
+    block_part(b, part, page_pa, &start, &bytes);
+    return line_mask(start, bytes) | (part == 0 && rest ? line_mask(page_pa, rest) : 0);
+}
+
+static void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa)
 {
     struct code_page **at = page_slot(cpu->blocks, pa), *page = *at;
 
@@ -108,7 +127,7 @@ static void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t p
         *at = page;
         bus_mark_code(cpu->bus, page->pa);
     }
-    page->lines |= line_mask(pa, bytes);
+    page->lines |= block_lines(b, part, page->pa);
     b->page_next[part] = page->first;
     page->first = b;
 }
@@ -147,7 +166,7 @@ static bool overlaps(const struct block *b, uint64_t page_pa, uint64_t pa, unsig
     uint64_t start;
 
     block_part(b, part, page_pa, &start, &bytes);
-    return pa < start + bytes && start < pa + size;
+    return (pa < start + bytes && start < pa + size) || (part == 0 && pa < page_pa + block_rest(b));
 }
 
 /* A store to the page that MONITOR watches ends MWAIT. */
@@ -183,11 +202,7 @@ static bool code_written(void *owner, uint64_t pa, unsigned size)
         if (!b->native) {
             *at = b->page_next[part];
         } else {
-            uint64_t start;
-            unsigned bytes;
-
-            block_part(b, part, page->pa, &start, &bytes);
-            page->lines |= line_mask(start, bytes);
+            page->lines |= block_lines(b, part, page->pa);
             at = &b->page_next[part];
         }
     }
@@ -202,12 +217,12 @@ static bool code_written(void *owner, uint64_t pa, unsigned size)
 
 static void append_leave(struct cpu *cpu, struct block *b, unsigned at, unsigned start)
 {
-    b->insns[at] = (struct insn){.exec = exec_leave_block, .start = (uint16_t)start};
+    b->insns[at] = (struct insn){ .exec = exec_leave_block, .start = (uint16_t)start };
 }
 
 static void set_too_long(struct insn *in, uint16_t start)
 {
-    *in = (struct insn){.exec = exec_too_long, .start = start, .length = 15};
+    *in = (struct insn){ .exec = exec_too_long, .start = start, .length = 15 };
 }
 
 /* An instruction whose bytes go on in the next page gets a block of its own. */
@@ -227,15 +242,16 @@ static void build_crossing(struct cpu *cpu, struct block *b, uint64_t linear, co
     if (decode(in, buffer, 15, cpu->key, cpu->features) != DECODE_OK)
         set_too_long(in, 0);
     in->flags |= IN_CROSSES;
-    b->insns[0] = (struct insn){
-        .exec = exec_check_second_page, .imm = (uintptr_t)native2, .length = in->length};
+    b->insns[0] = (struct insn){ .exec = exec_check_second_page,
+                                 .imm = (uintptr_t)native2,
+                                 .length = in->length };
     b->count = 2;
     b->bytes = in->length;
     b->cost = insn_rows[in->id].cost;
     append_leave(cpu, b, 2, in->length);
-    if (native2 && b->bytes > room) {
-        page_add(cpu, b, 1, pa2 & PAGE_MASK, b->bytes - room);
-    }
+    if (native2 && b->bytes > room && b != cpu->blocks->scratch &&
+        (pa2 & PAGE_MASK) != (b->pa & PAGE_MASK))
+        page_add(cpu, b, 1, pa2 & PAGE_MASK);
 }
 
 /* false: the first instruction crosses the page */
@@ -277,13 +293,12 @@ static struct block *block_build(struct cpu *cpu, uint64_t linear, uint64_t pa,
     struct block_cache *c = cpu->blocks;
     unsigned room = (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK));
     struct block *b;
-    uint64_t part_pa;
-    unsigned part_bytes, h;
+    unsigned h;
 
     if (c->used + block_bytes(BLOCK_MAX_INSNS) > ARENA_BYTES)
         blocks_flush(cpu);
     b = (struct block *)(c->arena + c->used);
-    *b = (struct block){.native = (uintptr_t)native, .pa = pa, .key = cpu->key};
+    *b = (struct block){ .native = (uintptr_t)native, .pa = pa, .key = cpu->key };
     if (!build_straight(cpu, b, native, room))
         build_crossing(cpu, b, linear, native, room);
     c->used += align_up(block_bytes(b->count), 16);
@@ -291,8 +306,7 @@ static struct block *block_build(struct cpu *cpu, uint64_t linear, uint64_t pa,
     h = block_hash(b->native, b->key);
     b->hash_next = c->hash[h];
     c->hash[h] = b;
-    block_part(b, 0, 0, &part_pa, &part_bytes);
-    page_add(cpu, b, 0, part_pa, part_bytes);
+    page_add(cpu, b, 0, pa);
     return b;
 }
 
@@ -306,7 +320,7 @@ static struct block *block_scratch(struct cpu *cpu, uint64_t linear, uint64_t pa
 
     for (unsigned i = 0; i < 15; i++)
         bytes[i] = i < room ? (uint8_t)bus_read(cpu->bus, pa + i, 1) : 0;
-    *b = (struct block){.pa = pa, .key = key};
+    *b = (struct block){ .pa = pa, .key = key };
     cpu->key |= KEY_SINGLE;
     if (!build_straight(cpu, b, bytes, room < 15 ? room : 15))
         build_crossing(cpu, b, linear, bytes, room);
@@ -329,7 +343,8 @@ static struct block *find_slow(struct cpu *cpu, uint64_t linear)
         return block_scratch(cpu, linear, pa);
     m->fetch_page = linear & PAGE_MASK;
     m->fetch_addend = (uintptr_t)page - m->fetch_page;
-    for (b = cpu->blocks->hash[block_hash(linear + m->fetch_addend, cpu->key)]; b; b = b->hash_next) {
+    for (b = cpu->blocks->hash[block_hash(linear + m->fetch_addend, cpu->key)]; b;
+         b = b->hash_next) {
         if (b->native == linear + m->fetch_addend && b->key == cpu->key)
             return b;
     }
@@ -423,7 +438,7 @@ struct block_cache *blocks_create(struct cpu *cpu)
     ASSERT(c->arena != MAP_FAILED);
     c->scratch = calloc(1, block_bytes(BLOCK_MAX_INSNS));
     ASSERT(c->scratch);
-    c->listener = (struct bus_listener){.owner = cpu, .code_written = code_written};
+    c->listener = (struct bus_listener){ .owner = cpu, .code_written = code_written };
     bus_listen(cpu->bus, &c->listener);
     cpu->block_hash = c->hash;
     return c;

@@ -9,15 +9,15 @@
 enum { BLOCK_MAX_INSNS = 64 };
 
 struct block {
-    uintptr_t native;          /* of the first byte; 0 when stale */
+    uintptr_t native; /* of the first byte; 0 when stale */
     uint64_t pa;
-    uint32_t key;              /* KEY_* */
-    uint32_t cost;             /* cycles, charged when the block is entered */
-    uint16_t count;            /* instructions */
+    uint32_t key;   /* KEY_* */
+    uint32_t cost;  /* cycles, charged when the block is entered */
+    uint16_t count; /* instructions */
     uint16_t bytes;
     struct block *hash_next;
     struct block *page_next[2]; /* on the code page of the first and of the last byte */
-    struct insn insns[];       /* count, and one that leaves the block; a block whose only
+    struct insn insns[];        /* count, and one that leaves the block; a block whose only
                                   instruction crosses a page begins with one that checks that */
 };
 

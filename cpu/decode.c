@@ -9,10 +9,10 @@
 /* ---- tables, from the rows ---- */
 
 #define INSN(id, mnemonic, map, slot, ...) [map][slot] = INSN_##id,
-#define INSN8(id, mnemonic, map, slot, ...)                                           \
-    [map][slot] = INSN_##id, [map][(slot) + 1] = INSN_##id, [map][(slot) + 2] = INSN_##id, \
-    [map][(slot) + 3] = INSN_##id, [map][(slot) + 4] = INSN_##id,                     \
-    [map][(slot) + 5] = INSN_##id, [map][(slot) + 6] = INSN_##id, [map][(slot) + 7] = INSN_##id,
+#define INSN8(id, mnemonic, map, slot, ...)                                                      \
+    [map][slot] = INSN_##id, [map][(slot) + 1] = INSN_##id, [map][(slot) + 2] = INSN_##id,       \
+    [map][(slot) + 3] = INSN_##id, [map][(slot) + 4] = INSN_##id, [map][(slot) + 5] = INSN_##id, \
+    [map][(slot) + 6] = INSN_##id, [map][(slot) + 7] = INSN_##id,
 #define GROUP(...)
 #define PGROUP(...)
 static const uint16_t by_opcode[MAP_COUNT][256] = {
@@ -20,10 +20,11 @@ static const uint16_t by_opcode[MAP_COUNT][256] = {
 };
 
 enum { GROUP_BY_PREFIX = 0x80 };
-_Static_assert((int)MAP_COUNT <= (int)GROUP_BY_PREFIX, "a group's map and the prefix flag share a byte");
+_Static_assert((int)MAP_COUNT <= (int)GROUP_BY_PREFIX,
+               "a group's map and the prefix flag share a byte");
 #define INSN(...)
 #define INSN8(...)
-#define GROUP(map, slot, group)  [map][slot] = (group),
+#define GROUP(map, slot, group) [map][slot] = (group),
 #define PGROUP(map, slot, group) [map][slot] = (group) | GROUP_BY_PREFIX,
 static const uint8_t group_of[FIRST_GROUP][256] = {
 #include "cpu/insn_all.def"
@@ -32,7 +33,7 @@ static const uint8_t group_of[FIRST_GROUP][256] = {
 static const struct {
     uint8_t kind, size;
 } operands[OP_COUNT] = {
-#define OPERAND(letter, kind, size) [OP_##letter] = {KIND_##kind, SIZE_##size},
+#define OPERAND(letter, kind, size) [OP_##letter] = { KIND_##kind, SIZE_##size },
 #include "cpu/operands.def"
 };
 
@@ -44,11 +45,11 @@ struct cursor {
     const uint64_t *features;
     struct insn *in;
     uint32_t key;
-    uint8_t rex;         /* 0: none */
-    uint8_t segment;     /* override, or SEG_COUNT */
-    uint8_t prefix;      /* mandatory-prefix index: 0 none, 1 66H, 2 F3H, 3 F2H */
-    uint8_t addr_size;   /* 2, 4, 8 */
-    uint8_t op_size;     /* effective operand size of class V */
+    uint8_t rex;       /* 0: none */
+    uint8_t segment;   /* override, or SEG_COUNT */
+    uint8_t prefix;    /* mandatory-prefix index: 0 none, 1 66H, 2 F3H, 3 F2H */
+    uint8_t addr_size; /* 2, 4, 8 */
+    uint8_t op_size;   /* effective operand size of class V */
     bool mode64;
     bool short_of_bytes;
 };
@@ -193,9 +194,10 @@ static unsigned find_row(struct cursor *c)
 
 static void address16(struct cursor *c, uint8_t modrm)
 {
-    static const uint8_t bases[8] = {RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX};
-    static const uint8_t indices[8] = {RSI,      RDI,      RSI,      RDI,
-                                       REG_ZERO, REG_ZERO, REG_ZERO, REG_ZERO};
+    static const uint8_t bases[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
+    static const uint8_t indices[8] = {
+        RSI, RDI, RSI, RDI, REG_ZERO, REG_ZERO, REG_ZERO, REG_ZERO
+    };
     struct insn *in = c->in;
     unsigned mod = modrm >> 6, rm = modrm & 7;
 
@@ -343,7 +345,8 @@ static bool operand(struct cursor *c, unsigned op, bool first)
     case KIND_XMMRM: in->rm = (uint8_t)rm; return true;
     case KIND_XMMRMREG: in->rm = (uint8_t)rm; return !mem;
     case KIND_IMM: immediate(c, op); return true;
-    case KIND_REL: in->imm = take_signed(c, operands[op].size == SIZE_B ? 1 : c->op_size == 2 ? 2 : 4);
+    case KIND_REL:
+        in->imm = take_signed(c, operands[op].size == SIZE_B ? 1 : c->op_size == 2 ? 2 : 4);
         return true;
     case KIND_MOFFS:
         in->imm = take(c, c->addr_size);
@@ -444,9 +447,14 @@ enum decode_result decode(struct insn *in, const uint8_t *bytes, size_t count, u
 {
     uint16_t start = in->start;
     struct cursor c = {
-        .at = bytes, .start = bytes, .end = bytes + (count > 15 ? 15 : count),
-        .features = features, .in = in, .key = key,
-        .segment = SEG_COUNT, .mode64 = (key & KEY_CODE_MASK) == KEY_CODE64,
+        .at = bytes,
+        .start = bytes,
+        .end = bytes + (count > 15 ? 15 : count),
+        .features = features,
+        .in = in,
+        .key = key,
+        .segment = SEG_COUNT,
+        .mode64 = (key & KEY_CODE_MASK) == KEY_CODE64,
     };
     unsigned id;
 

@@ -54,7 +54,7 @@ static bool take_nmi(struct cpu *cpu)
     cpu->events &= ~(uint32_t)EVENT_NMI;
     cpu->activity = ACTIVE;
     cpu->blocking |= BLOCK_NMI;
-    interrupt_deliver(cpu, &(struct event){.vector = NMI, .type = EVENT_TYPE_NMI});
+    interrupt_deliver(cpu, &(struct event){ .vector = NMI, .type = EVENT_TYPE_NMI });
     return true;
 }
 
@@ -74,8 +74,8 @@ static bool take_intr(struct cpu *cpu)
     if (vector < 0)
         return false;
     cpu->activity = ACTIVE;
-    interrupt_deliver(cpu, &(struct event){.vector = (uint8_t)vector,
-                                           .type = EVENT_TYPE_EXTERNAL});
+    interrupt_deliver(cpu,
+                      &(struct event){ .vector = (uint8_t)vector, .type = EVENT_TYPE_EXTERNAL });
     return true;
 }
 
@@ -123,7 +123,8 @@ bool cpu_events(struct cpu *cpu)
     if (now >= cpu->virt_deadline)
         cpu->events |= EVENT_VIRT;
     if (cpu->activity == MWAITING && cpu->mwait_break && cpu->events & EVENT_INTR)
-        cpu->activity = ACTIVE; /* MWAIT with ECX[0]: also when RFLAGS.IF holds the interrupt back */
+        cpu->activity =
+            ACTIVE; /* MWAIT with ECX[0]: also when RFLAGS.IF holds the interrupt back */
     while (cpu->events && deliver_one(cpu))
         ;
     if (cpu->activity != ACTIVE)

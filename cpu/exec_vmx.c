@@ -17,12 +17,12 @@ EXEC_BODY(vmwrite)
 }
 EXEC(vmwrite)
 
-#define EXEC_VMX_END(name, which)                                                                \
-    EXEC_BODY(name)                                                                              \
-    {                                                                                            \
-        cpu->virt->vmx(cpu, which);                                                              \
-        cpu->rip = insn_next_rip(cpu, in);                                                       \
-    }                                                                                            \
+#define EXEC_VMX_END(name, which)          \
+    EXEC_BODY(name)                        \
+    {                                      \
+        cpu->virt->vmx(cpu, which);        \
+        cpu->rip = insn_next_rip(cpu, in); \
+    }                                      \
     EXEC_END(name)
 
 EXEC_VMX_END(vmcall, VMX_VMCALL)

@@ -18,11 +18,26 @@ struct flags {
 
 enum { AUX_CARRY_IN_TOP = 1, AUX_CARRY = 2, AUX_AF = 8, AUX_SF_FLIP = 16, AUX_PF_SHIFT = 8 };
 
-ALWAYS_INLINE bool flags_cf(const struct flags *f) { return (f->aux & AUX_CARRY) != 0; }
-ALWAYS_INLINE bool flags_af(const struct flags *f) { return (f->aux & AUX_AF) != 0; }
-ALWAYS_INLINE bool flags_zf(const struct flags *f) { return f->result == 0; }
-ALWAYS_INLINE bool flags_sf(const struct flags *f) { return (f->result >> 63 ^ (f->aux >> 4 & 1)) != 0; }
-ALWAYS_INLINE bool flags_of(const struct flags *f) { return ((f->aux ^ f->aux >> 1) & 1) != 0; }
+ALWAYS_INLINE bool flags_cf(const struct flags *f)
+{
+    return (f->aux & AUX_CARRY) != 0;
+}
+ALWAYS_INLINE bool flags_af(const struct flags *f)
+{
+    return (f->aux & AUX_AF) != 0;
+}
+ALWAYS_INLINE bool flags_zf(const struct flags *f)
+{
+    return f->result == 0;
+}
+ALWAYS_INLINE bool flags_sf(const struct flags *f)
+{
+    return (f->result >> 63 ^ (f->aux >> 4 & 1)) != 0;
+}
+ALWAYS_INLINE bool flags_of(const struct flags *f)
+{
+    return ((f->aux ^ f->aux >> 1) & 1) != 0;
+}
 ALWAYS_INLINE bool flags_pf(const struct flags *f)
 {
     return !__builtin_parity((uint32_t)((f->result ^ f->aux >> AUX_PF_SHIFT) & 0xff));

@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const seg_names[SEG_COUNT] = {"es", "cs",   "ss",  "ds", "fs",
-                                                 "gs", "flat", "ldt", "tr"};
+static const char *const seg_names[SEG_COUNT] = { "es", "cs",   "ss",  "ds", "fs",
+                                                  "gs", "flat", "ldt", "tr" };
 
 static cs_mode capstone_mode(const struct cpu *cpu)
 {
@@ -95,15 +95,15 @@ static void show_segments(const struct cpu *cpu, FILE *out)
 
 void cpu_show(const struct cpu *cpu, FILE *out)
 {
-    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
-    static const char *const activities[] = {"active", "halted", "shutdown", "wait-for-SIPI",
-                                             "mwait"};
+    static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                           "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
+    static const char *const activities[] = { "active", "halted", "shutdown", "wait-for-SIPI",
+                                              "mwait" };
     static const struct {
         unsigned bit;
         char letter;
-    } flags[] = {{11, 'O'}, {10, 'D'}, {9, 'I'}, {8, 'T'}, {7, 'S'},
-                 {6, 'Z'},  {4, 'A'},  {2, 'P'}, {0, 'C'}};
+    } flags[] = { { 11, 'O' }, { 10, 'D' }, { 9, 'I' }, { 8, 'T' }, { 7, 'S' },
+                  { 6, 'Z' },  { 4, 'A' },  { 2, 'P' }, { 0, 'C' } };
     uint64_t rflags = cpu_rflags(cpu);
 
     for (unsigned i = 0; i < 16; i++)
@@ -114,11 +114,13 @@ void cpu_show(const struct cpu *cpu, FILE *out)
     fprintf(out, "  cpl %u  %s%s\n", cpu->cpl, cpu->non_root ? "non-root " : "",
             activities[cpu->activity]);
     show_segments(cpu, out);
-    fprintf(out, "cr0 %08" PRIx64 "  cr2 %016" PRIx64 "  cr3 %016" PRIx64 "  cr4 %08" PRIx64
-                 "  efer %04" PRIx64 "  xcr0 %" PRIx64 "\n",
+    fprintf(out,
+            "cr0 %08" PRIx64 "  cr2 %016" PRIx64 "  cr3 %016" PRIx64 "  cr4 %08" PRIx64
+            "  efer %04" PRIx64 "  xcr0 %" PRIx64 "\n",
             cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->efer, cpu->xcr0);
-    fprintf(out, "dr0 %016" PRIx64 "  dr1 %016" PRIx64 "  dr2 %016" PRIx64 "  dr3 %016" PRIx64
-                 "  dr6 %08" PRIx64 "  dr7 %08" PRIx64 "\n",
+    fprintf(out,
+            "dr0 %016" PRIx64 "  dr1 %016" PRIx64 "  dr2 %016" PRIx64 "  dr3 %016" PRIx64
+            "  dr6 %08" PRIx64 "  dr7 %08" PRIx64 "\n",
             cpu->dr[0], cpu->dr[1], cpu->dr[2], cpu->dr[3], cpu->dr[6], cpu->dr[7]);
     for (unsigned i = 0; i < 16; i++)
         fprintf(out, "xmm%-2u %016" PRIx64 "%016" PRIx64 "%s", i, cpu->fpu.xmm[i].u64[1],

@@ -19,15 +19,15 @@ _Noreturn void cpu_raise_event_struct(struct cpu *cpu, const struct event *ev)
 _Noreturn void cpu_raise(struct cpu *cpu, unsigned vector)
 {
     cpu_raise_event_struct(
-        cpu, &(struct event){.vector = (uint8_t)vector, .type = EVENT_TYPE_HARDWARE});
+        cpu, &(struct event){ .vector = (uint8_t)vector, .type = EVENT_TYPE_HARDWARE });
 }
 
 _Noreturn void cpu_raise_error(struct cpu *cpu, unsigned vector, uint32_t error_code)
 {
-    cpu_raise_event_struct(cpu, &(struct event){.vector = (uint8_t)vector,
-                                                .type = EVENT_TYPE_HARDWARE,
-                                                .has_error = true,
-                                                .error_code = error_code});
+    cpu_raise_event_struct(cpu, &(struct event){ .vector = (uint8_t)vector,
+                                                 .type = EVENT_TYPE_HARDWARE,
+                                                 .has_error = true,
+                                                 .error_code = error_code });
 }
 
 _Noreturn void cpu_restart(struct cpu *cpu)
@@ -45,8 +45,11 @@ void cpu_sync_rip(struct cpu *cpu)
 __attribute__((noreturn)) void cpu_mmu_fault(void *owner, const struct mmu_fault *f)
 {
     struct cpu *cpu = owner;
-    struct event pf = {.vector = PF, .type = EVENT_TYPE_HARDWARE, .has_error = true,
-                       .error_code = f->error_code, .payload = f->linear};
+    struct event pf = { .vector = PF,
+                        .type = EVENT_TYPE_HARDWARE,
+                        .has_error = true,
+                        .error_code = f->error_code,
+                        .payload = f->linear };
 
     switch (f->kind) {
     case FAULT_PAGE: cpu_raise_event_struct(cpu, &pf);
@@ -112,8 +115,8 @@ static void step(struct cpu *cpu)
         uint64_t hit = debug_code_breakpoints(cpu, linear);
 
         if (hit)
-            cpu_raise_event_struct(cpu, &(struct event){.vector = DB, .type = EVENT_TYPE_HARDWARE,
-                                                        .payload = hit});
+            cpu_raise_event_struct(
+                cpu, &(struct event){ .vector = DB, .type = EVENT_TYPE_HARDWARE, .payload = hit });
     }
     if (cpu->log)
         cpu_log_instruction(cpu);

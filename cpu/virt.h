@@ -14,6 +14,7 @@
 
 /* Instructions that controls can intercept. cpu->virt_mask has BIT(x) while insn() must be asked:
  * because it exits, may exit, or must raise #UD (an "enable ..." control is 0). */
+/* clang-format off */
 enum virt_insn {
     VIRT_CPUID, VIRT_INVD, VIRT_HLT, VIRT_INVLPG /* info: linear address */, VIRT_INVPCID,
     VIRT_RDPMC, VIRT_RDTSC, VIRT_RDTSCP, VIRT_RDPID, VIRT_MOV_DR, VIRT_MWAIT /* info: armed */,
@@ -24,26 +25,29 @@ enum virt_insn {
     VIRT_MSR, /* asked through msr_* */
     VIRT_COUNT
 };
+/* clang-format on */
 
 /* the instructions of VMX themselves; rows in insn_vmx.def */
+/* clang-format off */
 enum vmx_insn {
     VMX_VMXON, VMX_VMXOFF, VMX_VMCLEAR, VMX_VMPTRLD, VMX_VMPTRST, VMX_VMREAD, VMX_VMWRITE,
     VMX_VMLAUNCH, VMX_VMRESUME, VMX_VMCALL, VMX_VMFUNC, VMX_INVEPT, VMX_INVVPID
 };
+/* clang-format on */
 
 struct virt_io {
     uint16_t port;
-    uint8_t size;       /* 1, 2, 4 */
+    uint8_t size; /* 1, 2, 4 */
     bool in, string, rep, immediate;
-    uint64_t linear;    /* string: linear address of the memory operand (base + offset) */
+    uint64_t linear; /* string: linear address of the memory operand (base + offset) */
 };
 
 /* what VMX may want at a boundary, in the order of [SDM 3A "Prioritization of Concurrent Events"]
  * and [SDM 3C "VM-Exit Induced ... / Other Causes of VM Exits"]; cpu/events.c calls event() for
  * each stage in turn while EVENT_VIRT is set */
 enum virt_stage {
-    VIRT_STAGE_TRAPS,       /* APIC-write and TPR-threshold exits, MTF */
-    VIRT_STAGE_TIMER,       /* VMX-preemption timer */
+    VIRT_STAGE_TRAPS, /* APIC-write and TPR-threshold exits, MTF */
+    VIRT_STAGE_TIMER, /* VMX-preemption timer */
     VIRT_STAGE_NMI_WINDOW,
     VIRT_STAGE_INTR_WINDOW,
     VIRT_STAGE_VIRTUAL_INTR /* deliver or post-process a pending virtual interrupt */
@@ -60,10 +64,10 @@ struct virt_ops {
     /* MOV to CR n: exits, or returns true with *value changed to what is to be checked and set
      * (guest/host masks), or false: done already (CR8 with a TPR shadow) */
     bool (*cr_write)(struct cpu *cpu, unsigned n, uint64_t *value, unsigned gpr);
-    bool (*clts)(struct cpu *cpu);                    /* true: go on and clear CR0.TS */
+    bool (*clts)(struct cpu *cpu); /* true: go on and clear CR0.TS */
     /* true: go on; *source has been changed so that LMSW leaves masked bits alone */
     bool (*lmsw)(struct cpu *cpu, uint16_t *source, bool mem, uint64_t linear);
-    uint64_t (*smsw)(struct cpu *cpu);                /* CR0 as SMSW shows it */
+    uint64_t (*smsw)(struct cpu *cpu); /* CR0 as SMSW shows it */
 
     /* RDMSR, WRMSR: exits if the bitmaps say so, else returns true if it has done the access
      * itself (x2APIC virtualization; TSC with offset): then *value is the result, and *ok says
@@ -80,15 +84,15 @@ struct virt_ops {
     /* An exception (hardware, or software by INT3/INTO/INT1), before it is delivered: exits or
      * returns. Not called for INT n. */
     void (*exception)(struct cpu *cpu, const struct event *ev);
-    void (*triple_fault)(struct cpu *cpu);            /* exits */
+    void (*triple_fault)(struct cpu *cpu);                                    /* exits */
     void (*task_switch)(struct cpu *cpu, uint16_t selector, unsigned source); /* exits */
 
     /* boundary events */
     void (*event)(struct cpu *cpu, enum virt_stage stage); /* exits, or changes state, or returns */
-    void (*external_interrupt)(struct cpu *cpu);      /* EVENT_INTR: exits or returns */
-    void (*nmi)(struct cpu *cpu);                     /* exits or returns */
-    void (*init)(struct cpu *cpu);                    /* exits */
-    void (*sipi)(struct cpu *cpu, uint8_t vector);    /* in wait-for-SIPI: exits */
+    void (*external_interrupt)(struct cpu *cpu);           /* EVENT_INTR: exits or returns */
+    void (*nmi)(struct cpu *cpu);                          /* exits or returns */
+    void (*init)(struct cpu *cpu);                         /* exits */
+    void (*sipi)(struct cpu *cpu, uint8_t vector);         /* in wait-for-SIPI: exits */
     /* is a maskable interrupt blocked by RFLAGS.IF? With external-interrupt exiting it is not. */
     bool (*ignores_if)(const struct cpu *cpu);
     /* is an NMI held back by blocking by NMI? With virtual NMIs that is the guest's virtual one. */

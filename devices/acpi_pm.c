@@ -12,12 +12,28 @@
 
 #define PM_TIMER_HZ UINT64_C(3579545)
 
-enum { PM1_STS = 0x00, PM1_EN = 0x02, PM1_CNT = 0x04, PM_TMR = 0x08, GPE0_STS = 0x20,
-       GPE0_EN = 0x28, SMI_EN = 0x30 };
-enum { STS_TIMER = 1 << 0, STS_POWER_BUTTON = 1 << 8, STS_CLEARABLE = 0x8d31,
-       EN_WRITABLE = 0x4521, SCI_SOURCES = 0x0521 };
-enum { CNT_SCI_EN = 1 << 0, CNT_SLEEP_TYPE = 7 << 10, CNT_SLEEP_NOW = 1 << 13,
-       CNT_WRITABLE = 0x1c03 };
+enum {
+    PM1_STS = 0x00,
+    PM1_EN = 0x02,
+    PM1_CNT = 0x04,
+    PM_TMR = 0x08,
+    GPE0_STS = 0x20,
+    GPE0_EN = 0x28,
+    SMI_EN = 0x30
+};
+enum {
+    STS_TIMER = 1 << 0,
+    STS_POWER_BUTTON = 1 << 8,
+    STS_CLEARABLE = 0x8d31,
+    EN_WRITABLE = 0x4521,
+    SCI_SOURCES = 0x0521
+};
+enum {
+    CNT_SCI_EN = 1 << 0,
+    CNT_SLEEP_TYPE = 7 << 10,
+    CNT_SLEEP_NOW = 1 << 13,
+    CNT_WRITABLE = 0x1c03
+};
 enum { GPE_BYTES = 8 };
 
 struct acpi_pm {
@@ -140,17 +156,11 @@ static void acpi_pm_write_byte(struct acpi_pm *a, unsigned at, uint8_t v)
 {
     switch (at) {
     case PM1_STS: /* ones clear */
-    case PM1_STS + 1:
-        a->pm1_sts &= (uint16_t)~((at & 1 ? v << 8 : v) & STS_CLEARABLE);
-        break;
+    case PM1_STS + 1: a->pm1_sts &= (uint16_t) ~((at & 1 ? v << 8 : v) & STS_CLEARABLE); break;
     case PM1_EN:
-    case PM1_EN + 1:
-        a->pm1_en = acpi_pm_byte_of(a->pm1_en, EN_WRITABLE, at & 1, v);
-        break;
+    case PM1_EN + 1: a->pm1_en = acpi_pm_byte_of(a->pm1_en, EN_WRITABLE, at & 1, v); break;
     case PM1_CNT:
-    case PM1_CNT + 1:
-        a->pm1_cnt = acpi_pm_byte_of(a->pm1_cnt, CNT_WRITABLE, at & 1, v);
-        break;
+    case PM1_CNT + 1: a->pm1_cnt = acpi_pm_byte_of(a->pm1_cnt, CNT_WRITABLE, at & 1, v); break;
     default:
         if (at >= GPE0_STS && at < GPE0_STS + GPE_BYTES)
             a->gpe0_sts[at - GPE0_STS] &= (uint8_t)~v;
@@ -243,7 +253,7 @@ void acpi_pm_press_power_button(struct device *dev)
 
 static bool acpi_pm_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops apm = {acpi_pm_apm_read, acpi_pm_apm_write, SIZE_8};
+    static const struct io_ops apm = { acpi_pm_apm_read, acpi_pm_apm_write, SIZE_8 };
     struct acpi_pm *a = (struct acpi_pm *)dev;
 
     a->overflow = acpi_pm_half(a);
@@ -269,9 +279,8 @@ static void acpi_pm_show(const struct device *dev, FILE *out)
 {
     const struct acpi_pm *a = (const struct acpi_pm *)dev;
 
-    fprintf(out, "ports %#x, ACPI mode %d, timer %#jx, SCI %d\n", a->base,
-            a->pm1_cnt & CNT_SCI_EN, (uintmax_t)(acpi_pm_ticks(a) & (2 * acpi_pm_half(a) - 1)),
-            a->sci.level);
+    fprintf(out, "ports %#x, ACPI mode %d, timer %#jx, SCI %d\n", a->base, a->pm1_cnt & CNT_SCI_EN,
+            (uintmax_t)(acpi_pm_ticks(a) & (2 * acpi_pm_half(a) - 1)), a->sci.level);
 }
 
 void acpi_pm_configure(struct device *dev, void (*power_off)(void *owner), void *owner,

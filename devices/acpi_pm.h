@@ -6,14 +6,14 @@ extern const struct device_class acpi_pm_class;
 
 /* What ACPI tables must say. */
 enum {
-    ACPI_PM_BASE = 0x600,       /* the default PMBASE: PM1a_EVT; PM1a_CNT at +4, PM_TMR at +8 */
-    ACPI_PM_GPE0 = 0x20,        /* offset of GPE0_BLK */
-    ACPI_PM_GPE0_BYTES = 16,    /* GPE0_BLK_LEN */
+    ACPI_PM_BASE = 0x600,    /* the default PMBASE: PM1a_EVT; PM1a_CNT at +4, PM_TMR at +8 */
+    ACPI_PM_GPE0 = 0x20,     /* offset of GPE0_BLK */
+    ACPI_PM_GPE0_BYTES = 16, /* GPE0_BLK_LEN */
     ACPI_PM_PORTS = 0x80,
     ACPI_PM_SMI_CMD = 0xb2,
-    ACPI_PM_ENABLE = 0x02,      /* ACPI_ENABLE and ACPI_DISABLE, written to SMI_CMD */
+    ACPI_PM_ENABLE = 0x02, /* ACPI_ENABLE and ACPI_DISABLE, written to SMI_CMD */
     ACPI_PM_DISABLE = 0x03,
-    ACPI_PM_S5_TYPE = 0,        /* SLP_TYP of \_S5 */
+    ACPI_PM_S5_TYPE = 0, /* SLP_TYP of \_S5 */
 };
 
 /* Before realize: soft power-off (S5), and whether the timer has 32 bits (TMR_VAL_EXT) or 24. */

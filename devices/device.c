@@ -32,7 +32,7 @@ struct device *device_create(const struct device_class *class, const char *id,
     dev->class = class;
     snprintf(dev->id, sizeof dev->id, "%s", id);
     dev->host = host;
-    dev->ops = (struct io_ops){device_io_read, device_io_write, class->sizes};
+    dev->ops = (struct io_ops){ device_io_read, device_io_write, class->sizes };
     if (class->fields)
         fields_reset(dev, class->fields);
     return dev;

@@ -114,8 +114,9 @@ static void fw_cfg_write_selector(void *owner, uint64_t offset, uint64_t value, 
         fw_cfg_select(owner, (unsigned)value);
 }
 
-static const struct io_ops fw_cfg_ops = {
-    .read = fw_cfg_read_data, .write = fw_cfg_write_selector, .sizes = SIZE_8 | SIZE_16};
+static const struct io_ops fw_cfg_ops = { .read = fw_cfg_read_data,
+                                          .write = fw_cfg_write_selector,
+                                          .sizes = SIZE_8 | SIZE_16 };
 
 /* ---- DMA ---- */
 
@@ -158,14 +159,15 @@ static void fw_cfg_dma(struct fw_cfg *f, uint64_t pa)
     if (control & FW_CFG_DMA_SELECT)
         fw_cfg_select(f, control >> 16);
     done = fw_cfg_transfer(f, control, be32toh(r.length), be64toh(r.address))
-               ? 0 : htobe32(FW_CFG_DMA_ERROR);
+               ? 0
+               : htobe32(FW_CFG_DMA_ERROR);
     dma_write(bus, pa, &done, sizeof done);
 }
 
 /* Reading the address register tells that the interface exists. */
 static uint64_t fw_cfg_read_dma(void *owner, uint64_t offset, unsigned size)
 {
-    static const char signature[8] = {'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G'};
+    static const char signature[8] = { 'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G' };
     uint64_t value = 0;
 
     if (offset + size <= sizeof signature)
@@ -191,8 +193,9 @@ static void fw_cfg_write_dma(void *owner, uint64_t offset, uint64_t value, unsig
     }
 }
 
-static const struct io_ops fw_cfg_dma_ops = {
-    .read = fw_cfg_read_dma, .write = fw_cfg_write_dma, .sizes = SIZE_ANY};
+static const struct io_ops fw_cfg_dma_ops = { .read = fw_cfg_read_dma,
+                                              .write = fw_cfg_write_dma,
+                                              .sizes = SIZE_ANY };
 
 /* ---- items and files ---- */
 
@@ -208,7 +211,7 @@ bool fw_cfg_add(struct device *dev, unsigned key, const void *bytes, uint32_t si
     if (size)
         memcpy(copy, bytes, size);
     free(item->bytes);
-    *item = (struct fw_cfg_item){.bytes = copy, .size = size};
+    *item = (struct fw_cfg_item){ .bytes = copy, .size = size };
     return true;
 }
 
@@ -248,8 +251,8 @@ bool fw_cfg_add_file(struct device *dev, const char *name, const void *bytes, ui
     if (n == f->files)
         f->files++;
     entry = &f->entry[n];
-    *entry = (struct fw_cfg_entry){
-        .size = htobe32(size), .key = htobe16((uint16_t)(FW_CFG_FILE_FIRST + n))};
+    *entry = (struct fw_cfg_entry){ .size = htobe32(size),
+                                    .key = htobe16((uint16_t)(FW_CFG_FILE_FIRST + n)) };
     memcpy(entry->name, name, strlen(name));
     fw_cfg_add(dev, FW_CFG_FILE_FIRST + n, bytes, size);
     fw_cfg_publish(f);
@@ -297,7 +300,12 @@ static void fw_cfg_show(const struct device *dev, FILE *out)
 }
 
 const struct device_class fw_cfg_class = {
-    .name = "fw_cfg", .title = "QEMU firmware configuration", .size = sizeof(struct fw_cfg),
-    .version = 1, .fields = fw_cfg_fields, .realize = fw_cfg_realize,
-    .unrealize = fw_cfg_unrealize, .show = fw_cfg_show,
+    .name = "fw_cfg",
+    .title = "QEMU firmware configuration",
+    .size = sizeof(struct fw_cfg),
+    .version = 1,
+    .fields = fw_cfg_fields,
+    .realize = fw_cfg_realize,
+    .unrealize = fw_cfg_unrealize,
+    .show = fw_cfg_show,
 };

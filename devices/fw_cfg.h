@@ -7,17 +7,17 @@
 enum fw_cfg_key {
     FW_CFG_SIGNATURE = 0x00,
     FW_CFG_ID = 0x01,
-    FW_CFG_UUID = 0x02,       /* 16 bytes */
-    FW_CFG_RAM_SIZE = 0x03,   /* 64 bits */
-    FW_CFG_NOGRAPHIC = 0x04,  /* 16 bits */
-    FW_CFG_NB_CPUS = 0x05,    /* 16 bits */
+    FW_CFG_UUID = 0x02,      /* 16 bytes */
+    FW_CFG_RAM_SIZE = 0x03,  /* 64 bits */
+    FW_CFG_NOGRAPHIC = 0x04, /* 16 bits */
+    FW_CFG_NB_CPUS = 0x05,   /* 16 bits */
     FW_CFG_KERNEL_ADDR = 0x07,
     FW_CFG_KERNEL_SIZE = 0x08,
     FW_CFG_INITRD_ADDR = 0x0a,
     FW_CFG_INITRD_SIZE = 0x0b,
     FW_CFG_BOOT_DEVICE = 0x0c,
-    FW_CFG_BOOT_MENU = 0x0e,  /* 16 bits */
-    FW_CFG_MAX_CPUS = 0x0f,   /* 16 bits */
+    FW_CFG_BOOT_MENU = 0x0e, /* 16 bits */
+    FW_CFG_MAX_CPUS = 0x0f,  /* 16 bits */
     FW_CFG_KERNEL_ENTRY = 0x10,
     FW_CFG_KERNEL_DATA = 0x11,
     FW_CFG_INITRD_DATA = 0x12,
@@ -29,7 +29,7 @@ enum fw_cfg_key {
     FW_CFG_SETUP_DATA = 0x18,
     FW_CFG_FILE_DIR = 0x19,
     FW_CFG_FILE_FIRST = 0x20,
-    FW_CFG_LOCAL = 0x8000,    /* items of the PC: 0x8000 ACPI tables to 0x8004 HPET */
+    FW_CFG_LOCAL = 0x8000, /* items of the PC: 0x8000 ACPI tables to 0x8004 HPET */
 };
 
 extern const struct device_class fw_cfg_class;

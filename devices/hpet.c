@@ -10,39 +10,54 @@
 #include "base/bits.h"
 #include "devices/trace.h"
 
-#define HPET_BYTES   0x400
-#define TICK_CYCLES  (CLOCK_HZ / 100000000)
-#define TICK_FS      UINT64_C(10000000)
-#define ROUTES       UINT64_C(0x00f00000) /* I/O APIC pins 20 to 23 */
+#define HPET_BYTES 0x400
+#define TICK_CYCLES (CLOCK_HZ / 100000000)
+#define TICK_FS UINT64_C(10000000)
+#define ROUTES UINT64_C(0x00f00000) /* I/O APIC pins 20 to 23 */
 
 enum { TIMERS = 3 };
-enum { REG_CAPABILITIES = 0x000, REG_CONFIG = 0x010, REG_STATUS = 0x020, REG_COUNTER = 0x0f0,
-       REG_TIMER = 0x100, TIMER_STRIDE = 0x20, TIMER_CONFIG = 0x00, TIMER_COMPARATOR = 0x08,
-       TIMER_MESSAGE = 0x10 };
+enum {
+    REG_CAPABILITIES = 0x000,
+    REG_CONFIG = 0x010,
+    REG_STATUS = 0x020,
+    REG_COUNTER = 0x0f0,
+    REG_TIMER = 0x100,
+    TIMER_STRIDE = 0x20,
+    TIMER_CONFIG = 0x00,
+    TIMER_COMPARATOR = 0x08,
+    TIMER_MESSAGE = 0x10
+};
 enum { CONFIG_ENABLE = 1, CONFIG_LEGACY = 2 };
-enum { T_LEVEL = 1 << 1, T_ENABLE = 1 << 2, T_PERIODIC = 1 << 3, T_CAN_PERIODIC = 1 << 4,
-       T_CAN_64 = 1 << 5, T_SET_VALUE = 1 << 6, T_32BIT = 1 << 8, T_MESSAGE = 1 << 14,
-       T_CAN_MESSAGE = 1 << 15 };
+enum {
+    T_LEVEL = 1 << 1,
+    T_ENABLE = 1 << 2,
+    T_PERIODIC = 1 << 3,
+    T_CAN_PERIODIC = 1 << 4,
+    T_CAN_64 = 1 << 5,
+    T_SET_VALUE = 1 << 6,
+    T_32BIT = 1 << 8,
+    T_MESSAGE = 1 << 14,
+    T_CAN_MESSAGE = 1 << 15
+};
 enum { T_WRITABLE = T_LEVEL | T_ENABLE | T_PERIODIC | T_SET_VALUE | T_32BIT | T_MESSAGE };
 
 #define T_CAPABILITIES (ROUTES << 32 | T_CAN_PERIODIC | T_CAN_64 | T_CAN_MESSAGE)
 /* revision 1, three timers, 64-bit counter, legacy replacement, vendor 8086H */
-#define CAPABILITIES   (TICK_FS << 32 | UINT64_C(0x8086a201))
-
+#define CAPABILITIES (TICK_FS << 32 | UINT64_C(0x8086a201))
 
 struct hpet {
     struct device dev;
     uint64_t config;
     uint64_t status;
-    uint64_t counter;            /* at cycle `since`; counts from there on while enabled */
+    uint64_t counter; /* at cycle `since`; counts from there on while enabled */
     uint64_t since;
-    uint64_t timer[TIMERS];      /* configuration */
+    uint64_t timer[TIMERS]; /* configuration */
     uint64_t comparator[TIMERS];
     uint64_t period[TIMERS];
     uint64_t message[TIMERS];
-    uint64_t match[TIMERS];      /* the cycle of the next match, or TIMER_OFF */
-    uint8_t legacy_in[2];        /* levels from the 8254 and the RTC */
-    uint8_t legacy_own[2];       /* ours, when replacing them */
+    uint64_t match[TIMERS]; /* the cycle of the next match, or TIMER_OFF */
+    uint8_t legacy_in[2];   /* levels from the 8254 and the RTC */
+    uint8_t legacy_own[2];  /* ours, when replacing them */
     struct timer event[TIMERS];
     struct line legacy_out[2];
     struct line gsi[24];
@@ -254,26 +269,18 @@ static uint64_t hpet_get(const struct hpet *h, uint64_t offset)
     unsigned n = (unsigned)(offset - REG_TIMER) / TIMER_STRIDE;
 
     switch (offset) {
-    case REG_CAPABILITIES:
-        return CAPABILITIES;
-    case REG_CONFIG:
-        return h->config;
-    case REG_STATUS:
-        return h->status;
-    case REG_COUNTER:
-        return hpet_counter(h);
+    case REG_CAPABILITIES: return CAPABILITIES;
+    case REG_CONFIG: return h->config;
+    case REG_STATUS: return h->status;
+    case REG_COUNTER: return hpet_counter(h);
     }
     if (offset < REG_TIMER || n >= TIMERS)
         return 0;
     switch ((offset - REG_TIMER) % TIMER_STRIDE) {
-    case TIMER_CONFIG:
-        return h->timer[n];
-    case TIMER_COMPARATOR:
-        return h->comparator[n];
-    case TIMER_MESSAGE:
-        return h->message[n];
-    default:
-        return 0;
+    case TIMER_CONFIG: return h->timer[n];
+    case TIMER_COMPARATOR: return h->comparator[n];
+    case TIMER_MESSAGE: return h->message[n];
+    default: return 0;
     }
 }
 
@@ -284,29 +291,19 @@ static void hpet_put(struct hpet *h, uint64_t offset, uint64_t value, uint64_t w
     uint64_t merged = (hpet_get(h, offset) & ~written) | (value & written);
 
     switch (offset) {
-    case REG_CONFIG:
-        hpet_set_config(h, merged);
-        return;
+    case REG_CONFIG: hpet_set_config(h, merged); return;
     case REG_STATUS: /* ones clear */
         h->status &= ~(value & written);
         hpet_drive(h);
         return;
-    case REG_COUNTER:
-        hpet_set_counter(h, merged);
-        return;
+    case REG_COUNTER: hpet_set_counter(h, merged); return;
     }
     if (offset < REG_TIMER || n >= TIMERS)
         return;
     switch ((offset - REG_TIMER) % TIMER_STRIDE) {
-    case TIMER_CONFIG:
-        hpet_set_timer(h, n, merged);
-        break;
-    case TIMER_COMPARATOR:
-        hpet_set_comparator(h, n, value, written);
-        break;
-    case TIMER_MESSAGE:
-        h->message[n] = merged;
-        break;
+    case TIMER_CONFIG: hpet_set_timer(h, n, merged); break;
+    case TIMER_COMPARATOR: hpet_set_comparator(h, n, value, written); break;
+    case TIMER_MESSAGE: h->message[n] = merged; break;
     }
 }
 

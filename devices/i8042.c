@@ -10,14 +10,30 @@
 #include "devices/trace.h"
 
 enum { FROM_NOBODY, FROM_KEYBOARD, FROM_MOUSE };
-enum { STATUS_FULL = 0x01, STATUS_SYSTEM = 0x04, STATUS_COMMAND = 0x08, STATUS_UNLOCKED = 0x10,
-       STATUS_MOUSE = 0x20 };
+enum {
+    STATUS_FULL = 0x01,
+    STATUS_SYSTEM = 0x04,
+    STATUS_COMMAND = 0x08,
+    STATUS_UNLOCKED = 0x10,
+    STATUS_MOUSE = 0x20
+};
 /* the command byte, which is byte 0 of the controller's memory */
-enum { CTR_KEYBOARD_IRQ = 0x01, CTR_MOUSE_IRQ = 0x02, CTR_SYSTEM = 0x04, CTR_NO_KEYBOARD = 0x10,
-       CTR_NO_MOUSE = 0x20, CTR_TRANSLATE = 0x40 };
+enum {
+    CTR_KEYBOARD_IRQ = 0x01,
+    CTR_MOUSE_IRQ = 0x02,
+    CTR_SYSTEM = 0x04,
+    CTR_NO_KEYBOARD = 0x10,
+    CTR_NO_MOUSE = 0x20,
+    CTR_TRANSLATE = 0x40
+};
 /* the output port */
-enum { OUT_NOT_RESET = 0x01, OUT_A20 = 0x02, OUT_MOUSE_FULL = 0x20, OUT_KEYBOARD_FULL = 0x10,
-       OUT_IDLE = 0xcc };
+enum {
+    OUT_NOT_RESET = 0x01,
+    OUT_A20 = 0x02,
+    OUT_MOUSE_FULL = 0x20,
+    OUT_KEYBOARD_FULL = 0x10,
+    OUT_IDLE = 0xcc
+};
 
 struct i8042 {
     struct device dev;
@@ -137,20 +153,14 @@ static void i8042_parameter(struct i8042 *k, uint8_t command, uint8_t byte)
         return;
     }
     switch (command) {
-    case 0xd2: /* as if the keyboard had sent it */
-        i8042_reply(k, byte);
-        break;
-    case 0xd3: /* as if the mouse had */
-        ps2_queue_put(&k->reply_mouse, byte);
-        break;
+    case 0xd2: /* as if the keyboard had sent it */ i8042_reply(k, byte); break;
+    case 0xd3: /* as if the mouse had */ ps2_queue_put(&k->reply_mouse, byte); break;
     case 0xd4:
         trace_i8042_data(k->dev.id, "mouse", byte);
         k->ram[0] &= (uint8_t)~CTR_NO_MOUSE;
         ps2_mouse_write(&k->mouse, byte);
         break;
-    case 0xd1:
-        i8042_set_port(k, byte);
-        break;
+    case 0xd1: i8042_set_port(k, byte); break;
     }
 }
 
@@ -189,40 +199,22 @@ static void i8042_command(struct i8042 *k, uint8_t c)
         return;
     }
     switch (c) {
-    case 0xa4: /* is there a password? no */
-        i8042_reply(k, 0xf1);
-        break;
-    case 0xa7:
-        k->ram[0] |= CTR_NO_MOUSE;
-        break;
-    case 0xa8:
-        k->ram[0] &= (uint8_t)~CTR_NO_MOUSE;
-        break;
+    case 0xa4: /* is there a password? no */ i8042_reply(k, 0xf1); break;
+    case 0xa7: k->ram[0] |= CTR_NO_MOUSE; break;
+    case 0xa8: k->ram[0] &= (uint8_t)~CTR_NO_MOUSE; break;
     case 0xaa: /* self-test */
         k->ram[0] |= CTR_SYSTEM;
         i8042_reply(k, 0x55);
         break;
     case 0xa9: /* the cables */
     case 0xab:
-    case 0xe0: /* test inputs */
-        i8042_reply(k, 0x00);
-        break;
-    case 0xad:
-        k->ram[0] |= CTR_NO_KEYBOARD;
-        break;
-    case 0xae:
-        k->ram[0] &= (uint8_t)~CTR_NO_KEYBOARD;
-        break;
-    case 0xc0: /* input port: not locked, colour display */
-        i8042_reply(k, 0x80);
-        break;
-    case 0xd0:
-        i8042_reply(k, i8042_output_port(k));
-        break;
+    case 0xe0: /* test inputs */ i8042_reply(k, 0x00); break;
+    case 0xad: k->ram[0] |= CTR_NO_KEYBOARD; break;
+    case 0xae: k->ram[0] &= (uint8_t)~CTR_NO_KEYBOARD; break;
+    case 0xc0: /* input port: not locked, colour display */ i8042_reply(k, 0x80); break;
+    case 0xd0: i8042_reply(k, i8042_output_port(k)); break;
     case 0xdd:
-    case 0xdf:
-        i8042_set_port(k, c == 0xdf ? OUT_NOT_RESET | OUT_A20 : OUT_NOT_RESET);
-        break;
+    case 0xdf: i8042_set_port(k, c == 0xdf ? OUT_NOT_RESET | OUT_A20 : OUT_NOT_RESET); break;
     default:
         if (c >= 0xf0)
             i8042_pulse(k, c & 0x0f);
@@ -263,8 +255,8 @@ static void i8042_write_64(void *owner, uint64_t offset, uint64_t value, unsigne
 
 static bool i8042_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops data = {i8042_read_60, i8042_write_60, SIZE_8};
-    static const struct io_ops status = {i8042_read_64, i8042_write_64, SIZE_8};
+    static const struct io_ops data = { i8042_read_60, i8042_write_60, SIZE_8 };
+    static const struct io_ops status = { i8042_read_64, i8042_write_64, SIZE_8 };
 
     ports_map(dev->host->ports, 0x60, 1, "8042 data", &data, dev);
     ports_map(dev->host->ports, 0x64, 1, "8042 status", &status, dev);
@@ -273,8 +265,7 @@ static bool i8042_realize(struct device *dev, struct err *e)
 
 static void i8042_reset(struct device *dev)
 {
-    ((struct i8042 *)dev)->ram[0] =
-        CTR_KEYBOARD_IRQ | CTR_SYSTEM | CTR_NO_MOUSE | CTR_TRANSLATE;
+    ((struct i8042 *)dev)->ram[0] = CTR_KEYBOARD_IRQ | CTR_SYSTEM | CTR_NO_MOUSE | CTR_TRANSLATE;
 }
 
 static void i8042_settle(struct device *dev)

@@ -41,9 +41,8 @@ enum {
 };
 
 /* where the route register of a slot is; 0: its pins are wired */
-static const uint16_t ich9_lpc_route_of[32] = {
-    [25] = RC_D25IR, [26] = RC_D26IR, [27] = RC_D27IR,
-    [28] = RC_D28IR, [29] = RC_D29IR, [31] = RC_D31IR};
+static const uint16_t ich9_lpc_route_of[32] = { [25] = RC_D25IR, [26] = RC_D26IR, [27] = RC_D27IR,
+                                                [28] = RC_D28IR, [29] = RC_D29IR, [31] = RC_D31IR };
 
 static const struct field ich9_lpc_fields[] = {
     PCI_FIELDS(struct ich9_lpc, fn),
@@ -51,9 +50,13 @@ static const struct field ich9_lpc_fields[] = {
     { 0 },
 };
 
-static const struct pci_identity ich9_lpc_identity = {
-    .vendor = 0x8086, .device = 0x2918, .revision = 2, .class_code = 0x060100,
-    .subsystem_vendor = 0x1af4, .subsystem = 0x1100, .multifunction = true};
+static const struct pci_identity ich9_lpc_identity = { .vendor = 0x8086,
+                                                       .device = 0x2918,
+                                                       .revision = 2,
+                                                       .class_code = 0x060100,
+                                                       .subsystem_vendor = 0x1af4,
+                                                       .subsystem = 0x1100,
+                                                       .multifunction = true };
 
 /* ---- interrupts ---- */
 
@@ -84,7 +87,7 @@ static uint8_t ich9_lpc_pic_irq(void *owner, unsigned pirq)
 /* SCI_IRQ_SEL: 9, 10, 11 on both controllers; 20 to 23 on the I/O APIC alone; 3 is reserved. */
 static unsigned ich9_lpc_sci_gsi(const struct ich9_lpc *l)
 {
-    static const uint8_t gsi[8] = {9, 10, 11, 9, 20, 21, 22, 23};
+    static const uint8_t gsi[8] = { 9, 10, 11, 9, 20, 21, 22, 23 };
 
     return gsi[l->fn.config[LPC_ACPI_CNTL] & 7];
 }
@@ -147,9 +150,9 @@ static void ich9_lpc_write_rcrb(void *owner, uint64_t offset, uint64_t value, un
     pci_drive_pirqs(l->fn.bus);
 }
 
-static const struct io_ops ich9_lpc_rcrb_ops = {
-    .read = ich9_lpc_read_rcrb, .write = ich9_lpc_write_rcrb,
-    .sizes = SIZE_8 | SIZE_16 | SIZE_32};
+static const struct io_ops ich9_lpc_rcrb_ops = { .read = ich9_lpc_read_rcrb,
+                                                 .write = ich9_lpc_write_rcrb,
+                                                 .sizes = SIZE_8 | SIZE_16 | SIZE_32 };
 
 /* Decoded in the top GiB only, where the board has no RAM. */
 static void ich9_lpc_place_rcrb(struct ich9_lpc *l)
@@ -171,7 +174,7 @@ static void ich9_lpc_place_rcrb(struct ich9_lpc *l)
 
 static void ich9_lpc_place_pm(struct ich9_lpc *l)
 {
-    uint16_t base = pci_get(&l->fn, LPC_PMBASE, 2) & (uint16_t)~(PM_BYTES - 1);
+    uint16_t base = pci_get(&l->fn, LPC_PMBASE, 2) & (uint16_t) ~(PM_BYTES - 1);
     bool enabled = l->fn.config[LPC_ACPI_CNTL] & ACPI_ENABLE && base != 0;
 
     trace_ich9_pm(base, enabled);
@@ -201,8 +204,7 @@ static void ich9_lpc_written(struct pci_function *fn, unsigned reg, unsigned siz
 static void ich9_lpc_registers(struct pci_function *fn)
 {
     /* I/O, memory and bus mastering are wired to on */
-    pci_set_register(fn, PCI_COMMAND, 2,
-                     PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+    pci_set_register(fn, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
                      PCI_COMMAND_PARITY | PCI_COMMAND_SERR);
     pci_set_register(fn, LPC_PMBASE, 4, 1, 0xff80);
     pci_set_register(fn, LPC_ACPI_CNTL, 1, 0, ACPI_ENABLE | 7);
@@ -233,8 +235,9 @@ static bool ich9_lpc_realize(struct device *dev, struct err *e)
         return false;
     for (unsigned i = 0; i < PCI_PIRQS; i++)
         line_connect(&l->fn.bus->pirq[i], ich9_lpc_set_pirq, l, i);
-    l->fn.bus->router = (struct pci_router){
-        .owner = l, .pirq = ich9_lpc_pirq, .pic_irq = ich9_lpc_pic_irq};
+    l->fn.bus->router = (struct pci_router){ .owner = l,
+                                             .pirq = ich9_lpc_pirq,
+                                             .pic_irq = ich9_lpc_pic_irq };
     return true;
 }
 
@@ -249,13 +252,13 @@ static void ich9_lpc_unrealize(struct device *dev)
     l->rcba = 0;
     for (unsigned i = 0; i < PCI_PIRQS; i++)
         l->fn.bus->pirq[i].set = NULL;
-    l->fn.bus->router = (struct pci_router){0};
+    l->fn.bus->router = (struct pci_router){ 0 };
     pci_unplug(&l->fn);
 }
 
 static void ich9_lpc_reset(struct device *dev)
 {
-    static const uint16_t routes[] = {RC_D31IR, RC_D29IR, RC_D28IR, RC_D27IR, RC_D26IR, RC_D25IR};
+    static const uint16_t routes[] = { RC_D31IR, RC_D29IR, RC_D28IR, RC_D27IR, RC_D26IR, RC_D25IR };
     struct ich9_lpc *l = (struct ich9_lpc *)dev;
 
     pci_reset(dev);
@@ -297,9 +300,15 @@ static void ich9_lpc_show(const struct device *dev, FILE *out)
 }
 
 const struct device_class ich9_lpc_class = {
-    .name = "ich9_lpc", .title = "ICH9 LPC bridge", .size = sizeof(struct ich9_lpc),
-    .version = 1, .fields = ich9_lpc_fields, .realize = ich9_lpc_realize,
-    .unrealize = ich9_lpc_unrealize, .reset = ich9_lpc_reset, .settle = ich9_lpc_settle,
+    .name = "ich9_lpc",
+    .title = "ICH9 LPC bridge",
+    .size = sizeof(struct ich9_lpc),
+    .version = 1,
+    .fields = ich9_lpc_fields,
+    .realize = ich9_lpc_realize,
+    .unrealize = ich9_lpc_unrealize,
+    .reset = ich9_lpc_reset,
+    .settle = ich9_lpc_settle,
     .show = ich9_lpc_show,
 };
 

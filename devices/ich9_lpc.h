@@ -20,8 +20,8 @@
 #include "devices/pci.h"
 
 #define ICH9_LPC_DEVFN PCI_DEVFN(0x1f, 0)
-#define ICH9_PMBASE    0x600      /* what ich9_lpc_firmware_setup programs; FADT */
-#define ICH9_RCBA      0xfed1c000 /* 16 KiB */
+#define ICH9_PMBASE 0x600    /* what ich9_lpc_firmware_setup programs; FADT */
+#define ICH9_RCBA 0xfed1c000 /* 16 KiB */
 
 enum { ICH9_GSIS = 24, ICH9_PIC_IRQS = 16 };
 

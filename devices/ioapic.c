@@ -13,10 +13,10 @@ enum { REG_SELECT = 0x00, REG_WINDOW = 0x10, REG_EOI = 0x40 };
 enum { INDEX_ID = 0, INDEX_VERSION = 1, INDEX_ARBITRATION = 2, INDEX_ENTRIES = 0x10 };
 enum { VERSION = 0x20 | (IOAPIC_PINS - 1) << 16, ID_WRITABLE = 0x0f000000 };
 
-#define ENTRY_MASKED   BIT(16)
-#define ENTRY_LEVEL    BIT(15)
-#define ENTRY_REMOTE   BIT(14) /* sent, and no EOI yet: level only */
-#define ENTRY_LOGICAL  BIT(11)
+#define ENTRY_MASKED BIT(16)
+#define ENTRY_LEVEL BIT(15)
+#define ENTRY_REMOTE BIT(14) /* sent, and no EOI yet: level only */
+#define ENTRY_LOGICAL BIT(11)
 #define ENTRY_WRITABLE (BITS(63, 56) | BITS(16, 15) | BIT(13) | BITS(11, 0))
 
 struct ioapic {
@@ -92,10 +92,8 @@ static uint32_t ioapic_get(const struct ioapic *a, unsigned index)
 
     switch (index) {
     case INDEX_ID:
-    case INDEX_ARBITRATION: /* loaded with the ID whenever that is written */
-        return a->id;
-    case INDEX_VERSION:
-        return VERSION;
+    case INDEX_ARBITRATION: /* loaded with the ID whenever that is written */ return a->id;
+    case INDEX_VERSION: return VERSION;
     }
     if (index < INDEX_ENTRIES || n >= IOAPIC_PINS)
         return 0;
@@ -124,12 +122,9 @@ static uint64_t ioapic_read(struct device *dev, uint64_t offset, unsigned size)
     struct ioapic *a = (struct ioapic *)dev;
 
     switch (offset) {
-    case REG_SELECT:
-        return a->select;
-    case REG_WINDOW:
-        return ioapic_get(a, a->select);
-    default:
-        return 0;
+    case REG_SELECT: return a->select;
+    case REG_WINDOW: return ioapic_get(a, a->select);
+    default: return 0;
     }
 }
 
@@ -138,16 +133,12 @@ static void ioapic_write(struct device *dev, uint64_t offset, uint64_t value, un
     struct ioapic *a = (struct ioapic *)dev;
 
     switch (offset) {
-    case REG_SELECT:
-        a->select = (uint8_t)value;
-        break;
+    case REG_SELECT: a->select = (uint8_t)value; break;
     case REG_WINDOW:
         if (size == 4)
             ioapic_put(a, a->select, (uint32_t)value);
         break;
-    case REG_EOI:
-        ioapic_eoi(a, (uint8_t)value);
-        break;
+    case REG_EOI: ioapic_eoi(a, (uint8_t)value); break;
     }
 }
 
@@ -159,8 +150,9 @@ static bool ioapic_realize(struct device *dev, struct err *e)
 
 static void ioapic_show(const struct device *dev, FILE *out)
 {
-    static const char *const modes[] = {"fixed", "lowest", "SMI", "?",
-                                        "NMI", "INIT", "?", "ExtINT"};
+    static const char *const modes[] = {
+        "fixed", "lowest", "SMI", "?", "NMI", "INIT", "?", "ExtINT"
+    };
     const struct ioapic *a = (const struct ioapic *)dev;
 
     for (unsigned n = 0; n < IOAPIC_PINS; n++) {

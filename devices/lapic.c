@@ -167,15 +167,9 @@ void lapic_accept(struct device *dev, enum apic_delivery mode, uint8_t vector, b
         if (l->svr & APIC_SVR_ENABLE)
             lapic_accept_fixed(l, vector, level);
         break;
-    case APIC_SMI:
-        lapic_signal(l, l->client.smi);
-        break;
-    case APIC_NMI:
-        lapic_signal(l, l->client.nmi);
-        break;
-    case APIC_INIT:
-        lapic_signal(l, l->client.init);
-        break;
+    case APIC_SMI: lapic_signal(l, l->client.smi); break;
+    case APIC_NMI: lapic_signal(l, l->client.nmi); break;
+    case APIC_INIT: lapic_signal(l, l->client.init); break;
     case APIC_SIPI:
         if (l->client.sipi)
             l->client.sipi(l->client.owner, vector);
@@ -214,7 +208,8 @@ void lapic_fire_lvt(struct lapic *l, enum lapic_lvt which)
     uint32_t lvt = l->lvt[which];
     /* the timer and the error entry have no delivery mode: always fixed */
     enum apic_delivery mode = which == LVT_TIMER || which == LVT_ERROR
-                                  ? APIC_FIXED : (enum apic_delivery)bits(lvt, 10, 8);
+                                  ? APIC_FIXED
+                                  : (enum apic_delivery)bits(lvt, 10, 8);
 
     if (lvt & APIC_LVT_MASKED)
         return;
@@ -355,10 +350,9 @@ static void lapic_send_fixed(void *owner, uint32_t apic_id, uint8_t vector)
 {
     struct lapic *l = owner;
     bool wide = lapic_in_x2apic(l);
-    struct apic_message m = {.dest = wide ? apic_id : apic_id & 0xff,
-                             .vector = vector,
-                             .mode = APIC_FIXED,
-                             .wide = wide};
+    struct apic_message m = {
+        .dest = wide ? apic_id : apic_id & 0xff, .vector = vector, .mode = APIC_FIXED, .wide = wide
+    };
 
     apic_bus_deliver(l->config.bus, &m);
 }
@@ -514,7 +508,9 @@ static void lapic_show(const struct device *dev, FILE *out)
     const struct lapic *l = (const struct lapic *)dev;
 
     fprintf(out, "%s, ID %#x, logical %#x, PPR %02x, INTR %d\n",
-            lapic_in_x2apic(l) ? "x2APIC" : lapic_in_xapic(l) ? "xAPIC" : "disabled",
+            lapic_in_x2apic(l)  ? "x2APIC"
+            : lapic_in_xapic(l) ? "xAPIC"
+                                : "disabled",
             lapic_in_x2apic(l) ? l->config.id : l->xapic_id, lapic_logical_id(l), lapic_ppr(l),
             l->intr);
     lapic_show_set(out, "requested", l->irr);

@@ -16,8 +16,8 @@ enum { VERSION = 0x15 | (LVT_COUNT - 1) << 16 | 1 << 24 };
 enum { XR = 1, XW = 2, X2R = 4, X2W = 8, RW = XR | XW | X2R | X2W, RO = XR | X2R };
 
 #define ICR_WRITABLE 0x000ccfffu
-#define LVT_COMMON   (APIC_LVT_MASKED | 0xff)
-#define LVT_PIN      (LVT_COMMON | 0x700 | APIC_ACTIVE_LOW | APIC_TRIGGER_LEVEL)
+#define LVT_COMMON (APIC_LVT_MASKED | 0xff)
+#define LVT_PIN (LVT_COMMON | 0x700 | APIC_ACTIVE_LOW | APIC_TRIGGER_LEVEL)
 #define LVT_NO_FAULT (APIC_DELIVERY_PENDING | APIC_REMOTE_IRR) /* read-only bits of LVT entries */
 
 struct lapic_reg {
@@ -26,12 +26,12 @@ struct lapic_reg {
     uint32_t harmless; /* bits that are not writable but no fault either in x2APIC mode */
 };
 
-#define REG(offset, ...) [(offset) / 16] = {__VA_ARGS__}
-#define REG8(offset)                                                                    \
-    REG((offset) + 0x00, RO, 0, 0), REG((offset) + 0x10, RO, 0, 0),                     \
-    REG((offset) + 0x20, RO, 0, 0), REG((offset) + 0x30, RO, 0, 0),                     \
-    REG((offset) + 0x40, RO, 0, 0), REG((offset) + 0x50, RO, 0, 0),                     \
-    REG((offset) + 0x60, RO, 0, 0), REG((offset) + 0x70, RO, 0, 0)
+#define REG(offset, ...) [(offset) / 16] = { __VA_ARGS__ }
+#define REG8(offset)                                                    \
+    REG((offset) + 0x00, RO, 0, 0), REG((offset) + 0x10, RO, 0, 0),     \
+        REG((offset) + 0x20, RO, 0, 0), REG((offset) + 0x30, RO, 0, 0), \
+        REG((offset) + 0x40, RO, 0, 0), REG((offset) + 0x50, RO, 0, 0), \
+        REG((offset) + 0x60, RO, 0, 0), REG((offset) + 0x70, RO, 0, 0)
 
 static const struct lapic_reg lapic_regs[0x40] = {
     REG(APIC_ID, RO | XW, 0xff000000, 0),
@@ -67,42 +67,26 @@ static uint32_t lapic_get(struct lapic *l, unsigned offset)
     unsigned word = offset >> 4 & 7;
 
     switch (offset & 0x380) {
-    case APIC_ISR:
-        return l->isr[word];
-    case APIC_TMR:
-        return l->tmr[word];
-    case APIC_IRR:
-        return l->irr[word];
+    case APIC_ISR: return l->isr[word];
+    case APIC_TMR: return l->tmr[word];
+    case APIC_IRR: return l->irr[word];
     }
     if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR)
         return l->lvt[(offset - APIC_LVT_TIMER) >> 4];
     switch (offset) {
-    case APIC_ID:
-        return lapic_in_x2apic(l) ? l->config.id : (uint32_t)l->xapic_id << 24;
-    case APIC_VERSION:
-        return VERSION;
-    case APIC_TPR:
-        return l->tpr;
-    case APIC_PPR:
-        return lapic_ppr(l);
-    case APIC_LDR:
-        return lapic_logical_id(l);
-    case APIC_DFR:
-        return l->dfr;
-    case APIC_SVR:
-        return l->svr;
-    case APIC_ESR:
-        return l->esr;
-    case APIC_ICR:
-        return l->icr_low;
-    case APIC_ICR_HIGH:
-        return l->icr_high;
-    case APIC_TIMER_INITIAL:
-        return l->timer_initial;
-    case APIC_TIMER_CURRENT:
-        return lapic_timer_current(l);
-    case APIC_TIMER_DIVIDE:
-        return l->timer_divide;
+    case APIC_ID: return lapic_in_x2apic(l) ? l->config.id : (uint32_t)l->xapic_id << 24;
+    case APIC_VERSION: return VERSION;
+    case APIC_TPR: return l->tpr;
+    case APIC_PPR: return lapic_ppr(l);
+    case APIC_LDR: return lapic_logical_id(l);
+    case APIC_DFR: return l->dfr;
+    case APIC_SVR: return l->svr;
+    case APIC_ESR: return l->esr;
+    case APIC_ICR: return l->icr_low;
+    case APIC_ICR_HIGH: return l->icr_high;
+    case APIC_TIMER_INITIAL: return l->timer_initial;
+    case APIC_TIMER_CURRENT: return lapic_timer_current(l);
+    case APIC_TIMER_DIVIDE: return l->timer_divide;
     default: /* arbitration priority and remote read, which processors do not have any more */
         return 0;
     }
@@ -140,25 +124,15 @@ static void lapic_put(struct lapic *l, unsigned offset, uint32_t value)
         return;
     }
     switch (offset) {
-    case APIC_ID:
-        l->xapic_id = (uint8_t)(value >> 24);
-        break;
+    case APIC_ID: l->xapic_id = (uint8_t)(value >> 24); break;
     case APIC_TPR:
         l->tpr = value;
         lapic_update(l);
         break;
-    case APIC_EOI:
-        lapic_eoi(l);
-        break;
-    case APIC_LDR:
-        l->ldr = value;
-        break;
-    case APIC_DFR:
-        l->dfr = value | 0x0fffffff;
-        break;
-    case APIC_SVR:
-        lapic_set_svr(l, value);
-        break;
+    case APIC_EOI: lapic_eoi(l); break;
+    case APIC_LDR: l->ldr = value; break;
+    case APIC_DFR: l->dfr = value | 0x0fffffff; break;
+    case APIC_SVR: lapic_set_svr(l, value); break;
     case APIC_ESR: /* a write shows what has gathered since the last one */
         l->esr = l->errors;
         l->errors = 0;
@@ -167,18 +141,10 @@ static void lapic_put(struct lapic *l, unsigned offset, uint32_t value)
         l->icr_low = value & ~(uint32_t)APIC_DELIVERY_PENDING;
         lapic_send_ipi(l);
         break;
-    case APIC_ICR_HIGH:
-        l->icr_high = value;
-        break;
-    case APIC_TIMER_INITIAL:
-        lapic_timer_set_initial(l, value);
-        break;
-    case APIC_TIMER_DIVIDE:
-        lapic_timer_set_divide(l, value);
-        break;
-    case APIC_SELF_IPI:
-        lapic_self_ipi(l, (uint8_t)value);
-        break;
+    case APIC_ICR_HIGH: l->icr_high = value; break;
+    case APIC_TIMER_INITIAL: lapic_timer_set_initial(l, value); break;
+    case APIC_TIMER_DIVIDE: lapic_timer_set_divide(l, value); break;
+    case APIC_SELF_IPI: lapic_self_ipi(l, (uint8_t)value); break;
     }
 }
 

@@ -7,28 +7,28 @@ enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PMC, LVT_LINT0, LVT_LINT1, LVT_ERRO
 
 struct lapic {
     struct device dev;
-    uint64_t base;           /* IA32_APIC_BASE */
-    uint8_t xapic_id;        /* software can change it in xAPIC mode */
+    uint64_t base;    /* IA32_APIC_BASE */
+    uint8_t xapic_id; /* software can change it in xAPIC mode */
     uint32_t tpr;
-    uint32_t ldr;            /* of xAPIC mode; that of x2APIC mode follows from the ID */
+    uint32_t ldr; /* of xAPIC mode; that of x2APIC mode follows from the ID */
     uint32_t dfr;
     uint32_t svr;
     uint32_t isr[8], tmr[8], irr[8];
-    uint32_t esr;            /* as software reads it */
-    uint32_t errors;         /* what the next write moves there */
+    uint32_t esr;    /* as software reads it */
+    uint32_t errors; /* what the next write moves there */
     uint32_t icr_low, icr_high;
     uint32_t lvt[LVT_COUNT];
     uint32_t timer_initial;
     uint32_t timer_divide;
-    uint8_t timer_running;   /* counts: one-shot and periodic */
-    uint64_t timer_origin;   /* the cycle at which it had the initial count */
-    uint64_t tsc_deadline;   /* a cycle; 0: not armed */
-    uint8_t lint[2];         /* levels of the pins */
-    uint8_t extint;          /* an ExtINT message has come */
+    uint8_t timer_running; /* counts: one-shot and periodic */
+    uint64_t timer_origin; /* the cycle at which it had the initial count */
+    uint64_t tsc_deadline; /* a cycle; 0: not armed */
+    uint8_t lint[2];       /* levels of the pins */
+    uint8_t extint;        /* an ExtINT message has come */
     struct lapic_config config;
     struct apic_client client;
     struct timer timer;
-    bool intr;               /* derived: what the processor was told */
+    bool intr; /* derived: what the processor was told */
 };
 
 extern const struct field lapic_fields[];
@@ -44,9 +44,9 @@ static inline bool lapic_in_x2apic(const struct lapic *l)
 }
 
 /* lapic.c */
-void lapic_update(struct lapic *l);                  /* is an interrupt deliverable? */
+void lapic_update(struct lapic *l); /* is an interrupt deliverable? */
 uint8_t lapic_ppr(const struct lapic *l);
-uint32_t lapic_logical_id(const struct lapic *l);    /* LDR */
+uint32_t lapic_logical_id(const struct lapic *l); /* LDR */
 void lapic_error(struct lapic *l, uint32_t error);
 void lapic_fire_lvt(struct lapic *l, enum lapic_lvt which); /* unless masked */
 void lapic_service_lint(struct lapic *l, unsigned n);

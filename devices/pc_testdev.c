@@ -90,11 +90,12 @@ static void pc_testdev_write_line(void *owner, uint64_t offset, uint64_t value, 
 
 static bool pc_testdev_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops latch = {pc_testdev_read_latch, pc_testdev_write_latch, SIZE_ANY};
-    static const struct io_ops bytes = {pc_testdev_read_latch, pc_testdev_write_latch, SIZE_8};
-    static const struct io_ops flush = {pc_testdev_read_flush, pc_testdev_write_flush, SIZE_ANY};
-    static const struct io_ops lines = {pc_testdev_read_line, pc_testdev_write_line, SIZE_ANY};
-    static const struct io_ops memory = {pc_testdev_read_memory, pc_testdev_write_memory, SIZE_ANY};
+    static const struct io_ops latch = { pc_testdev_read_latch, pc_testdev_write_latch, SIZE_ANY };
+    static const struct io_ops bytes = { pc_testdev_read_latch, pc_testdev_write_latch, SIZE_8 };
+    static const struct io_ops flush = { pc_testdev_read_flush, pc_testdev_write_flush, SIZE_ANY };
+    static const struct io_ops lines = { pc_testdev_read_line, pc_testdev_write_line, SIZE_ANY };
+    static const struct io_ops memory = { pc_testdev_read_memory, pc_testdev_write_memory,
+                                          SIZE_ANY };
     struct ports *ports = dev->host->ports;
 
     ports_map(ports, 0xe0, 4, "testdev latch", &latch, dev);

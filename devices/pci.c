@@ -54,8 +54,8 @@ static uint64_t pci_bar_wanted(const struct pci_function *fn, unsigned n)
 
     if (bar->kind == PCI_BAR_IO) {
         at &= ~UINT64_C(3);
-        return command & PCI_COMMAND_IO && pci_window_holds(&bus->io, at, bar->size)
-                   ? at : PCI_UNMAPPED;
+        return command & PCI_COMMAND_IO && pci_window_holds(&bus->io, at, bar->size) ? at
+                                                                                     : PCI_UNMAPPED;
     }
     at &= ~UINT64_C(15);
     if (bar->kind == PCI_BAR_MEM64)
@@ -171,7 +171,7 @@ void pci_config_write(struct pci_bus *bus, unsigned devfn, unsigned reg, uint32_
         uint8_t *at = &fn->config[reg + i];
 
         *at = (uint8_t)((*at & ~mask) | (byte & mask));
-        *at &= (uint8_t)~(byte & fn->w1c[reg + i]);
+        *at &= (uint8_t) ~(byte & fn->w1c[reg + i]);
     }
     if (pci_touches(reg, size, PCI_COMMAND, PCI_COMMAND + 2) ||
         pci_touches(reg, size, PCI_BAR0, PCI_BAR0 + 4 * PCI_BARS))
@@ -220,13 +220,14 @@ void pci_add_bar(struct pci_function *fn, unsigned n, enum pci_bar_kind kind, ui
 {
     /* the low bits that tell the kind: I/O; 32-bit memory; 64-bit prefetchable memory */
     static const uint32_t low_bits[] = {
-        [PCI_BAR_IO] = 0x1, [PCI_BAR_MEM32] = 0x0, [PCI_BAR_MEM64] = 0xc};
+        [PCI_BAR_IO] = 0x1, [PCI_BAR_MEM32] = 0x0, [PCI_BAR_MEM64] = 0xc
+    };
     struct pci_bar *bar = &fn->bar[n];
 
     ASSERT(n + (kind == PCI_BAR_MEM64) < PCI_BARS && (size & (size - 1)) == 0 && size >= 16);
-    *bar = (struct pci_bar){.kind = kind, .size = size, .ops = ops, .mapped_at = PCI_UNMAPPED};
+    *bar = (struct pci_bar){ .kind = kind, .size = size, .ops = ops, .mapped_at = PCI_UNMAPPED };
     snprintf(bar->name, sizeof bar->name, "%s %s", fn->dev.id, what);
-    pci_set_register(fn, PCI_BAR0 + 4 * n, 4, low_bits[kind], (uint32_t)~(size - 1));
+    pci_set_register(fn, PCI_BAR0 + 4 * n, 4, low_bits[kind], (uint32_t) ~(size - 1));
     if (kind == PCI_BAR_MEM64)
         pci_set_register(fn, PCI_BAR0 + 4 * n + 4, 4, 0, (uint32_t)(~(size - 1) >> 32));
     fn->writable[PCI_COMMAND] |= kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
@@ -300,7 +301,7 @@ void pci_settle(struct device *dev)
 
 void pci_show(const struct device *dev, FILE *out)
 {
-    static const char *const kinds[] = {"", "I/O", "memory", "64-bit memory"};
+    static const char *const kinds[] = { "", "I/O", "memory", "64-bit memory" };
     const struct pci_function *fn = (const struct pci_function *)dev;
     unsigned pin = fn->config[PCI_INTERRUPT_PIN];
 

@@ -89,8 +89,8 @@ struct pci_function {
     uint8_t driven[PCI_CONFIG_BYTES];   /* bits that the function itself changes */
     struct pci_bar bar[PCI_BARS];
     struct pci_messages messages;
-    unsigned next_cap;  /* where the next capability goes */
-    unsigned last_cap;  /* whose pointer to patch */
+    unsigned next_cap; /* where the next capability goes */
+    unsigned last_cap; /* whose pointer to patch */
 
     /* of the card, may be NULL: before a read, and after a write, of configuration bytes */
     void (*config_reading)(struct pci_function *fn, unsigned reg, unsigned size);
@@ -99,12 +99,18 @@ struct pci_function {
 
 /* Rows of a card's field list for its struct pci_function `member`. */
 #define PCI_FIELDS(type, member)                                                         \
-    { .name = "config", .offset = (uint32_t)offsetof(type, member.config),               \
-      .size = FIELD_SIZE(type, member.config), .elem = 1 },                              \
-    { .name = "msix_table", .offset = (uint32_t)offsetof(type, member.msix_table),       \
-      .size = FIELD_SIZE(type, member.msix_table), .elem = 4 },                          \
-    { .name = "msix_pending", .offset = (uint32_t)offsetof(type, member.msix_pending),   \
-      .size = FIELD_SIZE(type, member.msix_pending), .elem = 8 }
+    { .name = "config",                                                                  \
+      .offset = (uint32_t)offsetof(type, member.config),                                 \
+      .size = FIELD_SIZE(type, member.config),                                           \
+      .elem = 1 },                                                                       \
+        { .name = "msix_table",                                                          \
+          .offset = (uint32_t)offsetof(type, member.msix_table),                         \
+          .size = FIELD_SIZE(type, member.msix_table),                                   \
+          .elem = 4 },                                                                   \
+    {                                                                                    \
+        .name = "msix_pending", .offset = (uint32_t)offsetof(type, member.msix_pending), \
+        .size = FIELD_SIZE(type, member.msix_pending), .elem = 8                         \
+    }
 
 /* An address window of the host bridge. */
 struct pci_window {

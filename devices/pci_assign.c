@@ -66,8 +66,7 @@ static void pci_assign_size(struct pci_bus *bus, struct pci_spaces *s, uint64_t 
             if (bar->kind == PCI_BAR_NONE || bar->size != size)
                 continue;
             if (!pci_assign_bar(bus, s, devfn, n))
-                lacking[devfn] |=
-                    bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+                lacking[devfn] |= bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
         }
     }
 }
@@ -87,11 +86,11 @@ static void pci_assign_line(struct pci_bus *bus, unsigned devfn)
 void pci_assign_resources(struct pci_bus *bus)
 {
     struct pci_spaces s = {
-        .io = {bus->io.base < ASSIGN_IO_FIRST ? ASSIGN_IO_FIRST : bus->io.base, bus->io.end},
-        .mem32 = {bus->mem32.base, bus->mem32.end},
-        .mem64 = {bus->mem64.base, bus->mem64.end},
+        .io = { bus->io.base < ASSIGN_IO_FIRST ? ASSIGN_IO_FIRST : bus->io.base, bus->io.end },
+        .mem32 = { bus->mem32.base, bus->mem32.end },
+        .mem64 = { bus->mem64.base, bus->mem64.end },
     };
-    uint8_t lacking[256] = {0};
+    uint8_t lacking[256] = { 0 };
 
     for (unsigned devfn = 0; devfn < 256; devfn++) {
         if (bus->function[devfn]) /* nothing decodes while addresses move */

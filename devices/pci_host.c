@@ -36,9 +36,11 @@ static const struct field pci_host_fields[] = {
     { 0 },
 };
 
-static const struct pci_identity pci_host_identity = {
-    .vendor = 0x8086, .device = 0x29c0, .class_code = 0x060000,
-    .subsystem_vendor = 0x1af4, .subsystem = 0x1100};
+static const struct pci_identity pci_host_identity = { .vendor = 0x8086,
+                                                       .device = 0x29c0,
+                                                       .class_code = 0x060000,
+                                                       .subsystem_vendor = 0x1af4,
+                                                       .subsystem = 0x1100 };
 
 /* ---- ports 0xcf8 to 0xcff ---- */
 
@@ -89,11 +91,12 @@ static void pci_host_write_data(void *owner, uint64_t offset, uint64_t value, un
                          size);
 }
 
-static const struct io_ops pci_host_address_ops = {
-    .read = pci_host_read_address, .write = pci_host_write_address, .sizes = SIZE_ANY};
-static const struct io_ops pci_host_data_ops = {
-    .read = pci_host_read_data, .write = pci_host_write_data,
-    .sizes = SIZE_8 | SIZE_16 | SIZE_32};
+static const struct io_ops pci_host_address_ops = { .read = pci_host_read_address,
+                                                    .write = pci_host_write_address,
+                                                    .sizes = SIZE_ANY };
+static const struct io_ops pci_host_data_ops = { .read = pci_host_read_data,
+                                                 .write = pci_host_write_data,
+                                                 .sizes = SIZE_8 | SIZE_16 | SIZE_32 };
 
 /* ---- ECAM ---- */
 
@@ -112,20 +115,19 @@ static void pci_host_write_ecam(void *owner, uint64_t offset, uint64_t value, un
     struct pci_host *h = owner;
 
     if (offset >> 20 == 0)
-        pci_config_write(&h->bus, bits(offset, 19, 12), bits(offset, 11, 0), (uint32_t)value,
-                         size);
+        pci_config_write(&h->bus, bits(offset, 19, 12), bits(offset, 11, 0), (uint32_t)value, size);
 }
 
-static const struct io_ops pci_host_ecam_ops = {
-    .read = pci_host_read_ecam, .write = pci_host_write_ecam,
-    .sizes = SIZE_8 | SIZE_16 | SIZE_32};
+static const struct io_ops pci_host_ecam_ops = { .read = pci_host_read_ecam,
+                                                 .write = pci_host_write_ecam,
+                                                 .sizes = SIZE_8 | SIZE_16 | SIZE_32 };
 
 /* Follow PCIEXBAR: bit 0 enable, bits 2:1 length, the base above that. A base inside RAM would
  * hide it, which no firmware wants: it does not decode there. */
 static void pci_host_place_ecam(struct pci_host *h)
 {
-    uint64_t reg = pci_get(&h->fn, MCH_PCIEXBAR, 4) |
-                   (uint64_t)pci_get(&h->fn, MCH_PCIEXBAR + 4, 4) << 32;
+    uint64_t reg = pci_get(&h->fn, MCH_PCIEXBAR, 4) | (uint64_t)pci_get(&h->fn, MCH_PCIEXBAR + 4, 4)
+                                                          << 32;
     unsigned length = (unsigned)bits(reg, 2, 1);
     uint64_t bytes = bit(reg, 0) && length < 3 ? PCI_ECAM_BYTES >> length : 0;
     uint64_t base = bytes ? bits(reg, 35, 26) << 26 & ~(bytes - 1) : 0;
@@ -182,9 +184,9 @@ static bool pci_host_realize(struct device *dev, struct err *e)
         return err_set(e, "%s: RAM below 4 GiB must end at or below %#" PRIx64, dev->id,
                        PCI_ECAM_BASE);
     pci_bus_init(&h->bus, dev->host);
-    h->bus.io = (struct pci_window){PCI_IO_BASE, PCI_IO_END};
-    h->bus.mem32 = (struct pci_window){PCI_MEM32_BASE, PCI_MEM32_END};
-    h->bus.mem64 = (struct pci_window){pci_host_mem64_base(dev), MEM64_LIMIT};
+    h->bus.io = (struct pci_window){ PCI_IO_BASE, PCI_IO_END };
+    h->bus.mem32 = (struct pci_window){ PCI_MEM32_BASE, PCI_MEM32_END };
+    h->bus.mem64 = (struct pci_window){ pci_host_mem64_base(dev), MEM64_LIMIT };
     h->fn.bus = &h->bus;
     h->fn.config_written = pci_host_written;
     pci_describe(&h->fn, &pci_host_identity);
@@ -219,8 +221,7 @@ static void pci_host_show(const struct device *dev, FILE *out)
 
     pci_show(dev, out);
     if (h->ecam_bytes)
-        fprintf(out, "ECAM at %#" PRIx64 ", %" PRIu64 " MiB\n", h->ecam_base,
-                h->ecam_bytes >> 20);
+        fprintf(out, "ECAM at %#" PRIx64 ", %" PRIu64 " MiB\n", h->ecam_base, h->ecam_bytes >> 20);
     for (unsigned devfn = 0; devfn < 256; devfn++) {
         const struct pci_function *fn = h->bus.function[devfn];
 
@@ -230,9 +231,15 @@ static void pci_host_show(const struct device *dev, FILE *out)
 }
 
 const struct device_class pci_host_class = {
-    .name = "pci_host", .title = "Q35 host bridge and PCI bus", .size = sizeof(struct pci_host),
-    .version = 1, .fields = pci_host_fields, .realize = pci_host_realize,
-    .unrealize = pci_host_unrealize, .reset = pci_reset, .settle = pci_host_settle,
+    .name = "pci_host",
+    .title = "Q35 host bridge and PCI bus",
+    .size = sizeof(struct pci_host),
+    .version = 1,
+    .fields = pci_host_fields,
+    .realize = pci_host_realize,
+    .unrealize = pci_host_unrealize,
+    .reset = pci_reset,
+    .settle = pci_host_settle,
     .show = pci_host_show,
 };
 

@@ -17,13 +17,13 @@
 #pragma once
 #include "devices/pci.h"
 
-#define PCI_ECAM_BASE   UINT64_C(0xb0000000)
-#define PCI_ECAM_BYTES  UINT64_C(0x10000000)
-#define PCI_MEM32_BASE  UINT64_C(0xc0000000)
-#define PCI_MEM32_END   UINT64_C(0xfec00000)
+#define PCI_ECAM_BASE UINT64_C(0xb0000000)
+#define PCI_ECAM_BYTES UINT64_C(0x10000000)
+#define PCI_MEM32_BASE UINT64_C(0xc0000000)
+#define PCI_MEM32_END UINT64_C(0xfec00000)
 #define PCI_MEM64_BYTES UINT64_C(0x800000000)
-#define PCI_IO_BASE     UINT64_C(0x0d00)
-#define PCI_IO_END      UINT64_C(0x10000)
+#define PCI_IO_BASE UINT64_C(0x0d00)
+#define PCI_IO_END UINT64_C(0x10000)
 
 struct pci_host {
     struct pci_function fn; /* 00:00.0 */
@@ -31,8 +31,8 @@ struct pci_host {
     uint64_t ram_low, ram_high; /* bytes of RAM at 0 and at 4 GiB */
 
     /* state */
-    uint32_t address;  /* CONFIG_ADDRESS, port 0xcf8 */
-    uint8_t rst_cnt;   /* reset control, port 0xcf9 */
+    uint32_t address; /* CONFIG_ADDRESS, port 0xcf8 */
+    uint8_t rst_cnt;  /* reset control, port 0xcf9 */
 
     struct line reset; /* pulses to reset the machine */
     /* derived: where ECAM decodes; size 0: nowhere */

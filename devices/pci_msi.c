@@ -132,7 +132,7 @@ static void pci_msix_flush(struct pci_function *fn)
 static uint64_t pci_msix_read(void *owner, uint64_t offset, unsigned size)
 {
     const struct pci_function *fn = owner;
-    uint8_t page[MSIX_BAR_BYTES + 8] = {0};
+    uint8_t page[MSIX_BAR_BYTES + 8] = { 0 };
     uint64_t value = 0;
 
     if (offset >= MSIX_BAR_BYTES)
@@ -164,8 +164,9 @@ static void pci_msix_write(void *owner, uint64_t offset, uint64_t value, unsigne
     pci_msix_flush(fn);
 }
 
-static const struct io_ops pci_msix_ops = {
-    .read = pci_msix_read, .write = pci_msix_write, .sizes = SIZE_32 | SIZE_64};
+static const struct io_ops pci_msix_ops = { .read = pci_msix_read,
+                                            .write = pci_msix_write,
+                                            .sizes = SIZE_32 | SIZE_64 };
 
 void pci_add_msix(struct pci_function *fn, unsigned bar, unsigned vectors)
 {

@@ -13,21 +13,27 @@ enum { MASTER, SLAVE, CHIPS };
 enum { CASCADE = 2, SPURIOUS = 7 };
 enum { ICW1_NEEDS_ICW4 = 1, ICW1_SINGLE = 2, ICW1 = 0x10 };
 enum { ICW4_AUTO_EOI = 2, ICW4_SPECIAL_NESTED = 0x10 };
-enum { OCW3 = 0x08, OCW3_READ_ISR = 1, OCW3_READ = 2, OCW3_POLL = 4, OCW3_SMM = 0x20,
-       OCW3_SET_SMM = 0x40 };
+enum {
+    OCW3 = 0x08,
+    OCW3_READ_ISR = 1,
+    OCW3_READ = 2,
+    OCW3_POLL = 4,
+    OCW3_SMM = 0x20,
+    OCW3_SET_SMM = 0x40
+};
 
 struct pic8259 {
     struct device dev;
-    uint8_t edges[CHIPS];   /* requests latched by a rising edge */
-    uint8_t levels[CHIPS];  /* the inputs */
-    uint8_t elcr[CHIPS];    /* 1: level-triggered */
+    uint8_t edges[CHIPS];  /* requests latched by a rising edge */
+    uint8_t levels[CHIPS]; /* the inputs */
+    uint8_t elcr[CHIPS];   /* 1: level-triggered */
     uint8_t imr[CHIPS];
     uint8_t isr[CHIPS];
-    uint8_t base[CHIPS];    /* vector of IR 0 */
-    uint8_t lowest[CHIPS];  /* which IR has the lowest priority */
+    uint8_t base[CHIPS];   /* vector of IR 0 */
+    uint8_t lowest[CHIPS]; /* which IR has the lowest priority */
     uint8_t icw1[CHIPS];
     uint8_t icw4[CHIPS];
-    uint8_t step[CHIPS];    /* 0, or the ICW that is expected next: 2 to 4 */
+    uint8_t step[CHIPS]; /* 0, or the ICW that is expected next: 2 to 4 */
     uint8_t read_isr[CHIPS];
     uint8_t poll[CHIPS];
     uint8_t special_mask[CHIPS];
@@ -55,7 +61,7 @@ static const struct field pic8259_fields[] = {
 };
 
 /* inputs that can be made level-triggered: not 0 to 2, 8 and 13 */
-static const uint8_t pic8259_elcr_writable[CHIPS] = {0xf8, 0xde};
+static const uint8_t pic8259_elcr_writable[CHIPS] = { 0xf8, 0xde };
 
 static uint8_t pic8259_irr(const struct pic8259 *p, unsigned c)
 {
@@ -200,23 +206,13 @@ static void pic8259_ocw2(struct pic8259 *p, unsigned c, uint8_t v)
     if (p->special_mask[c])
         served &= (uint8_t)~p->imr[c];
     switch (v >> 5) { /* R, SL, EOI */
-    case 0:
-        p->rotate_auto[c] = 0;
-        break;
+    case 0: p->rotate_auto[c] = 0; break;
     case 1:
-    case 5:
-        pic8259_eoi(p, c, pic8259_first(p, c, served), v >> 5 == 5);
-        break;
+    case 5: pic8259_eoi(p, c, pic8259_first(p, c, served), v >> 5 == 5); break;
     case 3:
-    case 7:
-        pic8259_eoi(p, c, v & 7, v >> 5 == 7);
-        break;
-    case 4:
-        p->rotate_auto[c] = 1;
-        break;
-    case 6:
-        p->lowest[c] = v & 7;
-        break;
+    case 7: pic8259_eoi(p, c, v & 7, v >> 5 == 7); break;
+    case 4: p->rotate_auto[c] = 1; break;
+    case 6: p->lowest[c] = v & 7; break;
     }
 }
 
@@ -241,15 +237,12 @@ static void pic8259_write_high(struct pic8259 *p, unsigned c, uint8_t v)
         p->base[c] = v & 0xf8;
         p->step[c] = !single ? 3 : icw4 ? 4 : 0;
         break;
-    case 3: /* how the two are wired is fixed */
-        p->step[c] = icw4 ? 4 : 0;
-        break;
+    case 3: /* how the two are wired is fixed */ p->step[c] = icw4 ? 4 : 0; break;
     case 4:
         p->icw4[c] = v;
         p->step[c] = 0;
         break;
-    default:
-        p->imr[c] = v;
+    default: p->imr[c] = v;
     }
 }
 
@@ -316,9 +309,9 @@ static void pic8259_elcr_write(void *owner, uint64_t offset, uint64_t value, uns
 
 static bool pic8259_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops master = {pic8259_master_read, pic8259_master_write, SIZE_8};
-    static const struct io_ops slave = {pic8259_slave_read, pic8259_slave_write, SIZE_8};
-    static const struct io_ops elcr = {pic8259_elcr_read, pic8259_elcr_write, SIZE_8};
+    static const struct io_ops master = { pic8259_master_read, pic8259_master_write, SIZE_8 };
+    static const struct io_ops slave = { pic8259_slave_read, pic8259_slave_write, SIZE_8 };
+    static const struct io_ops elcr = { pic8259_elcr_read, pic8259_elcr_write, SIZE_8 };
     struct ports *ports = dev->host->ports;
 
     ports_map(ports, 0x20, 2, "8259 master", &master, dev);

@@ -9,7 +9,7 @@
 #include "base/bits.h"
 #include "devices/trace.h"
 
-#define PIT_HZ     UINT64_C(1193182)
+#define PIT_HZ UINT64_C(1193182)
 #define REFRESH_HZ UINT64_C(66288) /* port 61H bit 4 changes this often */
 
 enum { COUNTERS = 3 };
@@ -25,8 +25,8 @@ enum { READBACK_NO_COUNT = 0x20, READBACK_NO_STATUS = 0x10 };
 
 struct pit8254 {
     struct device dev;
-    uint8_t control[COUNTERS];      /* bits 5:0 of the control word */
-    uint8_t state[COUNTERS];        /* enum pit_state */
+    uint8_t control[COUNTERS]; /* bits 5:0 of the control word */
+    uint8_t state[COUNTERS];   /* enum pit_state */
     uint8_t gate[COUNTERS];
     uint32_t reload[COUNTERS];      /* 1 to 65536 */
     uint32_t next[COUNTERS];        /* the count for the next period, 0: none was written */
@@ -37,7 +37,7 @@ struct pit8254 {
     uint8_t write_second[COUNTERS]; /* the second one is expected */
     uint8_t read_second[COUNTERS];
     uint16_t latch[COUNTERS];
-    uint8_t latch_left[COUNTERS];   /* bytes of it still to be read */
+    uint8_t latch_left[COUNTERS]; /* bytes of it still to be read */
     uint8_t status[COUNTERS];
     uint8_t status_latched[COUNTERS];
     uint8_t port61;
@@ -106,16 +106,11 @@ static bool pit8254_out(const struct pit8254 *p, unsigned c, uint64_t now)
     bool counting = p->state[c] == PIT_COUNTING;
 
     switch (pit8254_mode(p, c)) {
-    case 0:
-        return (counting || p->state[c] == PIT_HELD) && t >= n;
-    case 1:
-        return !counting || t >= n;
-    case 2:
-        return !counting || t % n != n - 1;
-    case 3:
-        return !counting || t % n < (n + 1) / 2;
-    default:
-        return !counting || t != n;
+    case 0: return (counting || p->state[c] == PIT_HELD) && t >= n;
+    case 1: return !counting || t >= n;
+    case 2: return !counting || t % n != n - 1;
+    case 3: return !counting || t % n < (n + 1) / 2;
+    default: return !counting || t != n;
     }
 }
 
@@ -178,16 +173,11 @@ static uint64_t pit8254_next_edge(const struct pit8254 *p, uint64_t now)
     if (p->state[0] != PIT_COUNTING)
         return 0;
     switch (pit8254_mode(p, 0)) {
-    case 0:
-        return t < n ? p->start[0] + n : 0;
-    case 2:
-        return p->start[0] + period + n;
-    case 3:
-        return p->start[0] + period + (t % n < (n + 1) / 2 ? (n + 1) / 2 : n);
-    case 4:
-        return t < n + UINT64_C(1) ? p->start[0] + n + 1 : 0;
-    default: /* 1 and 5 wait for a gate that never moves */
-        return 0;
+    case 0: return t < n ? p->start[0] + n : 0;
+    case 2: return p->start[0] + period + n;
+    case 3: return p->start[0] + period + (t % n < (n + 1) / 2 ? (n + 1) / 2 : n);
+    case 4: return t < n + UINT64_C(1) ? p->start[0] + n + 1 : 0;
+    default: /* 1 and 5 wait for a gate that never moves */ return 0;
     }
 }
 
@@ -300,12 +290,8 @@ static void pit8254_load(struct pit8254 *p, unsigned c, uint16_t value, uint64_t
 static void pit8254_write_count(struct pit8254 *p, unsigned c, uint8_t v, uint64_t now)
 {
     switch (p->control[c] >> 4 & 3) {
-    case ACCESS_LOW:
-        pit8254_load(p, c, v, now);
-        break;
-    case ACCESS_HIGH:
-        pit8254_load(p, c, (uint16_t)(v << 8), now);
-        break;
+    case ACCESS_LOW: pit8254_load(p, c, v, now); break;
+    case ACCESS_HIGH: pit8254_load(p, c, (uint16_t)(v << 8), now); break;
     case ACCESS_BOTH:
         p->write_second[c] ^= 1;
         if (p->write_second[c]) {
@@ -334,8 +320,8 @@ static void pit8254_latch_status(struct pit8254 *p, unsigned c, uint64_t now)
 
     if (p->status_latched[c])
         return;
-    p->status[c] =
-        (uint8_t)(pit8254_out(p, c, now) << 7 | null_count << 6 | (p->control[c] & 0x3f));
+    p->status[c] = (uint8_t)(pit8254_out(p, c, now) << 7 | null_count << 6 |
+                             (p->control[c] & 0x3f));
     p->status_latched[c] = 1;
 }
 
@@ -434,8 +420,8 @@ static void pit8254_write61(void *owner, uint64_t offset, uint64_t value, unsign
 
 static bool pit8254_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops counters = {pit8254_io_read, pit8254_io_write, SIZE_8};
-    static const struct io_ops port61 = {pit8254_read61, pit8254_write61, SIZE_8};
+    static const struct io_ops counters = { pit8254_io_read, pit8254_io_write, SIZE_8 };
+    static const struct io_ops port61 = { pit8254_read61, pit8254_write61, SIZE_8 };
     struct pit8254 *p = (struct pit8254 *)dev;
 
     timer_init(&p->timer, dev->host->clock, "8254 counter 0", pit8254_fire, p);

@@ -19,8 +19,8 @@ struct ps2_keyboard {
     uint8_t scanning; /* keys are reported */
     uint8_t set;      /* scan code set: 1 or 2 */
     uint8_t leds;
-    uint8_t command;  /* waits for its parameter; 0: none */
-    uint8_t last;     /* byte sent, for "resend" */
+    uint8_t command; /* waits for its parameter; 0: none */
+    uint8_t last;    /* byte sent, for "resend" */
 };
 
 struct ps2_mouse {
@@ -32,29 +32,29 @@ struct ps2_mouse {
     uint8_t resolution;
     uint8_t rate;
     uint8_t knock[2]; /* the two rates set before: 200, 100, 80 makes it a wheel mouse */
-    uint8_t kind;         /* 0, 3: wheel, 4: wheel and five buttons */
+    uint8_t kind;     /* 0, 3: wheel, 4: wheel and five buttons */
     uint8_t command;
     uint8_t buttons;
     int32_t dx, dy, dz; /* movement that has not been reported */
 };
 
-#define PS2_QUEUE_FIELDS(type, m)                                                       \
-    FIELD_ARRAY(type, m.bytes, .reset = 0), FIELD(type, m.head, .reset = 0),            \
-    FIELD(type, m.count, .reset = 0)
+#define PS2_QUEUE_FIELDS(type, m)                                            \
+    FIELD_ARRAY(type, m.bytes, .reset = 0), FIELD(type, m.head, .reset = 0), \
+        FIELD(type, m.count, .reset = 0)
 
-#define PS2_KEYBOARD_FIELDS(type, m)                                                    \
-    PS2_QUEUE_FIELDS(type, m.out), FIELD(type, m.scanning, .reset = 1),                 \
-    FIELD(type, m.set, .reset = 2), FIELD(type, m.leds, .reset = 0),                    \
-    FIELD(type, m.command, .reset = 0), FIELD(type, m.last, .reset = 0)
+#define PS2_KEYBOARD_FIELDS(type, m)                                     \
+    PS2_QUEUE_FIELDS(type, m.out), FIELD(type, m.scanning, .reset = 1),  \
+        FIELD(type, m.set, .reset = 2), FIELD(type, m.leds, .reset = 0), \
+        FIELD(type, m.command, .reset = 0), FIELD(type, m.last, .reset = 0)
 
-#define PS2_MOUSE_FIELDS(type, m)                                                       \
-    PS2_QUEUE_FIELDS(type, m.out), FIELD(type, m.reporting, .reset = 0),                \
-    FIELD(type, m.remote, .reset = 0), FIELD(type, m.wrap, .reset = 0),                 \
-    FIELD(type, m.scaling, .reset = 0), FIELD(type, m.resolution, .reset = 2),          \
-    FIELD(type, m.rate, .reset = 100), FIELD_ARRAY(type, m.knock, .reset = 0),          \
-    FIELD(type, m.kind, .reset = 0), FIELD(type, m.command, .reset = 0),                \
-    FIELD(type, m.buttons, .reset = 0), FIELD(type, m.dx, .reset = 0),                  \
-    FIELD(type, m.dy, .reset = 0), FIELD(type, m.dz, .reset = 0)
+#define PS2_MOUSE_FIELDS(type, m)                                                  \
+    PS2_QUEUE_FIELDS(type, m.out), FIELD(type, m.reporting, .reset = 0),           \
+        FIELD(type, m.remote, .reset = 0), FIELD(type, m.wrap, .reset = 0),        \
+        FIELD(type, m.scaling, .reset = 0), FIELD(type, m.resolution, .reset = 2), \
+        FIELD(type, m.rate, .reset = 100), FIELD_ARRAY(type, m.knock, .reset = 0), \
+        FIELD(type, m.kind, .reset = 0), FIELD(type, m.command, .reset = 0),       \
+        FIELD(type, m.buttons, .reset = 0), FIELD(type, m.dx, .reset = 0),         \
+        FIELD(type, m.dy, .reset = 0), FIELD(type, m.dz, .reset = 0)
 
 /* false, and nothing queued, if there is no room */
 bool ps2_queue_put(struct ps2_queue *q, uint8_t byte);

@@ -11,19 +11,28 @@
 #include "devices/rtc_time.h"
 #include "devices/trace.h"
 
+/* clang-format off */
 enum {
     REG_SECONDS, REG_SECONDS_ALARM, REG_MINUTES, REG_MINUTES_ALARM, REG_HOURS, REG_HOURS_ALARM,
     REG_WEEKDAY, REG_DAY, REG_MONTH, REG_YEAR, REG_A, REG_B, REG_C, REG_D,
     REG_CENTURY = 0x32,
 };
+/* clang-format on */
 enum { A_UIP = 0x80, A_DIVIDER = 0x70, A_DIVIDER_ON = 0x20, A_RATE = 0x0f };
-enum { B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10, B_SQWE = 8, B_BINARY = 4,
-       B_24H = 2 };
+enum {
+    B_SET = 0x80,
+    B_PIE = 0x40,
+    B_AIE = 0x20,
+    B_UIE = 0x10,
+    B_SQWE = 8,
+    B_BINARY = 4,
+    B_24H = 2
+};
 enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10 };
 enum { D_VALID = 0x80 };
 
-#define UIP_CYCLES  (CLOCK_HZ * 244 / 1000000) /* UIP is set this long before an update */
-#define RATE_HZ     UINT64_C(32768)
+#define UIP_CYCLES (CLOCK_HZ * 244 / 1000000) /* UIP is set this long before an update */
+#define RATE_HZ UINT64_C(32768)
 
 struct rtc_cmos {
     struct device dev;
@@ -252,8 +261,7 @@ static uint8_t rtc_cmos_get(struct rtc_cmos *r, unsigned index)
     uint8_t c;
 
     switch (index) {
-    case REG_A:
-        return rtc_cmos_read_a(r);
+    case REG_A: return rtc_cmos_read_a(r);
     case REG_C: /* reading clears it, and the interrupt */
         rtc_cmos_look(r);
         rtc_cmos_drive(r);
@@ -261,8 +269,7 @@ static uint8_t rtc_cmos_get(struct rtc_cmos *r, unsigned index)
         r->cmos[REG_C] = 0;
         rtc_cmos_drive(r);
         return c;
-    case REG_D:
-        return D_VALID;
+    case REG_D: return D_VALID;
     default:
         if (index <= REG_YEAR || index == REG_CENTURY)
             rtc_cmos_load(r);
@@ -301,20 +308,13 @@ static void rtc_cmos_put(struct rtc_cmos *r, unsigned index, uint8_t value)
     trace_rtc_cmos_write(r->dev.id, index, value);
     rtc_cmos_look(r);
     switch (index) {
-    case REG_A:
-        rtc_cmos_set_a(r, value);
-        break;
-    case REG_B:
-        rtc_cmos_set_b(r, value);
-        break;
+    case REG_A: rtc_cmos_set_a(r, value); break;
+    case REG_B: rtc_cmos_set_b(r, value); break;
     case REG_C:
-    case REG_D:
-        break;
+    case REG_D: break;
     case REG_SECONDS_ALARM:
     case REG_MINUTES_ALARM:
-    case REG_HOURS_ALARM:
-        r->cmos[index] = value;
-        break;
+    case REG_HOURS_ALARM: r->cmos[index] = value; break;
     default:
         if (index <= REG_YEAR || index == REG_CENTURY) {
             rtc_cmos_load(r);
@@ -333,14 +333,10 @@ static uint64_t rtc_cmos_io_read(void *owner, uint64_t offset, unsigned size)
     struct rtc_cmos *r = owner;
 
     switch (offset) {
-    case 1:
-        return rtc_cmos_get(r, r->index & 0x7f);
-    case 2:
-        return r->index_high;
-    case 3:
-        return r->cmos[0x80 | r->index_high];
-    default: /* the index and the NMI mask cannot be read */
-        return 0xff;
+    case 1: return rtc_cmos_get(r, r->index & 0x7f);
+    case 2: return r->index_high;
+    case 3: return r->cmos[0x80 | r->index_high];
+    default: /* the index and the NMI mask cannot be read */ return 0xff;
     }
 }
 
@@ -352,21 +348,15 @@ static void rtc_cmos_io_write(void *owner, uint64_t offset, uint64_t value, unsi
     case 0: /* bit 7 masks NMIs, of which the board has no source */
         r->index = (uint8_t)value;
         break;
-    case 1:
-        rtc_cmos_put(r, r->index & 0x7f, (uint8_t)value);
-        break;
-    case 2:
-        r->index_high = value & 0x7f;
-        break;
-    case 3:
-        r->cmos[0x80 | r->index_high] = (uint8_t)value;
-        break;
+    case 1: rtc_cmos_put(r, r->index & 0x7f, (uint8_t)value); break;
+    case 2: r->index_high = value & 0x7f; break;
+    case 3: r->cmos[0x80 | r->index_high] = (uint8_t)value; break;
     }
 }
 
 static bool rtc_cmos_realize(struct device *dev, struct err *e)
 {
-    static const struct io_ops ops = {rtc_cmos_io_read, rtc_cmos_io_write, SIZE_8};
+    static const struct io_ops ops = { rtc_cmos_io_read, rtc_cmos_io_write, SIZE_8 };
     struct rtc_cmos *r = (struct rtc_cmos *)dev;
     const struct outside *outside = &dev->host->outside;
 

@@ -2,10 +2,10 @@
  * leap day is the last one; 400 years are 146097 days. */
 #include "devices/rtc_time.h"
 
-#define DAY         INT64_C(86400)
-#define ERA         INT64_C(146097)              /* days of 400 years */
-#define MARCH_0000  INT64_C(719468)              /* days from 1 March 0000 to 1 January 1970 */
-#define TEN_MILLENNIA (25 * ERA * DAY)           /* seconds of 10000 years */
+#define DAY INT64_C(86400)
+#define ERA INT64_C(146097)            /* days of 400 years */
+#define MARCH_0000 INT64_C(719468)     /* days from 1 March 0000 to 1 January 1970 */
+#define TEN_MILLENNIA (25 * ERA * DAY) /* seconds of 10000 years */
 
 /* days from 1 March to the first of month m (0: March) */
 static int64_t rtc_time_month_start(int64_t m)

@@ -14,8 +14,15 @@
 
 enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 enum { IER_RECEIVED = 1, IER_EMPTY = 2, IER_LINE = 4, IER_MODEM = 8, IER_ALL = 15 };
-enum { IIR_NONE = 1, IIR_MODEM = 0, IIR_EMPTY = 2, IIR_RECEIVED = 4, IIR_LINE = 6,
-       IIR_TIMEOUT = 12, IIR_FIFOS = 0xc0 };
+enum {
+    IIR_NONE = 1,
+    IIR_MODEM = 0,
+    IIR_EMPTY = 2,
+    IIR_RECEIVED = 4,
+    IIR_LINE = 6,
+    IIR_TIMEOUT = 12,
+    IIR_FIFOS = 0xc0
+};
 enum { FCR_ENABLE = 1, FCR_CLEAR_RECEIVER = 2, FCR_TRIGGER = 0xc0 };
 enum { LCR_LENGTH = 3, LCR_TWO_STOPS = 4, LCR_PARITY = 8, LCR_BREAK = 0x40, LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16, MCR_ALL = 31 };
@@ -28,12 +35,12 @@ struct uart16550 {
     uint8_t fifo[FIFO]; /* one byte of it without FIFOs */
     uint8_t head, count;
     uint8_t ier, fcr, lcr, mcr, scr;
-    uint8_t errors;     /* the bits of the line status that reading clears */
-    uint8_t msr;        /* bits 3:0: changes since the last read; 7:4: the inputs as last seen */
+    uint8_t errors; /* the bits of the line status that reading clears */
+    uint8_t msr;    /* bits 3:0: changes since the last read; 7:4: the inputs as last seen */
     uint16_t divisor;
-    uint8_t empty;      /* the interrupt "transmitter empty" is pending */
-    uint8_t timed_out;  /* the receiver FIFO's time-out has passed */
-    uint64_t timeout;   /* the cycle when it will, or TIMER_OFF */
+    uint8_t empty;     /* the interrupt "transmitter empty" is pending */
+    uint8_t timed_out; /* the receiver FIFO's time-out has passed */
+    uint64_t timeout;  /* the cycle when it will, or TIMER_OFF */
     uint16_t base;
     struct char_backend out;
     struct timer timer;
@@ -65,7 +72,7 @@ static unsigned uart16550_capacity(const struct uart16550 *u)
 
 static unsigned uart16550_trigger(const struct uart16550 *u)
 {
-    static const uint8_t levels[] = {1, 4, 8, 14};
+    static const uint8_t levels[] = { 1, 4, 8, 14 };
 
     return u->fcr & FCR_ENABLE ? levels[u->fcr >> 6] : 1;
 }
@@ -223,9 +230,7 @@ static void uart16550_write(struct device *dev, uint64_t offset, uint64_t value,
         else
             uart16550_set_ier(u, v);
         break;
-    case REG_IIR:
-        uart16550_set_fcr(u, v);
-        break;
+    case REG_IIR: uart16550_set_fcr(u, v); break;
     case REG_LCR:
         if ((u->mcr & MCR_LOOP) && (v & ~u->lcr & LCR_BREAK)) { /* receives its own break */
             uart16550_push(u, 0);
@@ -237,9 +242,7 @@ static void uart16550_write(struct device *dev, uint64_t offset, uint64_t value,
         u->mcr = v & MCR_ALL;
         uart16550_modem(u);
         break;
-    case REG_SCR:
-        u->scr = v;
-        break;
+    case REG_SCR: u->scr = v; break;
     }
     uart16550_drive(u);
     if (!had_room)
@@ -252,10 +255,8 @@ static uint64_t uart16550_read(struct device *dev, uint64_t offset, unsigned siz
     uint8_t v;
 
     switch (offset) {
-    case REG_DATA:
-        return u->lcr & LCR_DLAB ? u->divisor & 0xff : uart16550_pop(u);
-    case REG_IER:
-        return u->lcr & LCR_DLAB ? u->divisor >> 8 : u->ier;
+    case REG_DATA: return u->lcr & LCR_DLAB ? u->divisor & 0xff : uart16550_pop(u);
+    case REG_IER: return u->lcr & LCR_DLAB ? u->divisor >> 8 : u->ier;
     case REG_IIR:
         v = uart16550_cause(u);
         if (v == IIR_EMPTY) { /* reading acknowledges this cause only */
@@ -263,10 +264,8 @@ static uint64_t uart16550_read(struct device *dev, uint64_t offset, unsigned siz
             uart16550_drive(u);
         }
         return v | (u->fcr & FCR_ENABLE ? IIR_FIFOS : 0);
-    case REG_LCR:
-        return u->lcr;
-    case REG_MCR:
-        return u->mcr;
+    case REG_LCR: return u->lcr;
+    case REG_MCR: return u->mcr;
     case REG_LSR:
         v = (uint8_t)(LSR_EMPTY | u->errors | (u->count ? LSR_READY : 0));
         u->errors = 0;
@@ -277,8 +276,7 @@ static uint64_t uart16550_read(struct device *dev, uint64_t offset, unsigned siz
         u->msr &= 0xf0;
         uart16550_drive(u);
         return v;
-    default:
-        return u->scr;
+    default: return u->scr;
     }
 }
 

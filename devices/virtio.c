@@ -36,8 +36,8 @@ enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 bool virtio_running(const struct virtio *v)
 {
-    const uint8_t relevant =
-        VIRTIO_DRIVER_OK | VIRTIO_FEATURES_OK | VIRTIO_NEEDS_RESET | VIRTIO_FAILED;
+    const uint8_t relevant = VIRTIO_DRIVER_OK | VIRTIO_FEATURES_OK | VIRTIO_NEEDS_RESET |
+                             VIRTIO_FAILED;
 
     return (v->status & relevant) == (VIRTIO_DRIVER_OK | VIRTIO_FEATURES_OK) &&
            pci_is_master(&v->pci);
@@ -76,7 +76,7 @@ void virtio_fail(struct virtio *v, const char *why)
 
 void virtio_queue_reset(struct virtio_queue *q)
 {
-    *q = (struct virtio_queue){.size = VIRTIO_QUEUE_SIZE, .vector = VIRTIO_NO_VECTOR};
+    *q = (struct virtio_queue){ .size = VIRTIO_QUEUE_SIZE, .vector = VIRTIO_NO_VECTOR };
 }
 
 /* What the driver does by writing 0 to the device status. */
@@ -121,7 +121,7 @@ static void virtio_set_status(struct virtio *v, uint64_t value)
         return;
     }
     if (!virtio_features_acceptable(v))
-        status &= (uint8_t)~(VIRTIO_FEATURES_OK & ~old);
+        status &= (uint8_t) ~(VIRTIO_FEATURES_OK & ~old);
     v->status = status;
     for (unsigned i = 0; status & ~old & VIRTIO_DRIVER_OK && i < v->kind->queues; i++)
         virtio_notify(v, i); /* buffers may have been added before */
@@ -137,13 +137,15 @@ static struct virtio_queue *virtio_selected(struct virtio *v)
 static uint64_t virtio_read_features(const struct virtio *v)
 {
     return v->device_feature_select < 2
-               ? (uint32_t)(v->device_features >> 32 * v->device_feature_select) : 0;
+               ? (uint32_t)(v->device_features >> 32 * v->device_feature_select)
+               : 0;
 }
 
 static uint64_t virtio_read_driver_features(const struct virtio *v)
 {
     return v->driver_feature_select < 2
-               ? (uint32_t)(v->driver_features >> 32 * v->driver_feature_select) : 0;
+               ? (uint32_t)(v->driver_features >> 32 * v->driver_feature_select)
+               : 0;
 }
 
 static void virtio_write_driver_features(struct virtio *v, uint64_t value)
@@ -257,7 +259,7 @@ struct virtio_register {
 };
 
 #define OF_DEVICE(m) .member = offsetof(struct virtio, m)
-#define OF_QUEUE(m)  .queue = true, .member = offsetof(struct virtio_queue, m)
+#define OF_QUEUE(m) .queue = true, .member = offsetof(struct virtio_queue, m)
 
 /* struct virtio_pci_common_cfg */
 /* clang-format off */
@@ -346,7 +348,7 @@ static uint64_t virtio_isr_read(struct virtio *v, uint64_t offset, unsigned size
 
 static uint64_t virtio_config_read(struct virtio *v, uint64_t offset, unsigned size)
 {
-    uint8_t config[VIRTIO_CONFIG_BYTES + 8] = {0};
+    uint8_t config[VIRTIO_CONFIG_BYTES + 8] = { 0 };
     uint64_t value = 0;
 
     if (offset >= VIRTIO_CONFIG_BYTES || !v->kind->read_config)
@@ -368,10 +370,10 @@ static const struct virtio_page {
     uint64_t (*read)(struct virtio *v, uint64_t offset, unsigned size);
     void (*write)(struct virtio *v, uint64_t offset, uint64_t value, unsigned size);
 } virtio_pages[VIRTIO_BAR_BYTES >> VIRTIO_PAGE_SHIFT] = {
-    {CAP_COMMON, virtio_common_read, virtio_common_write},
-    {CAP_ISR, virtio_isr_read, NULL},
-    {CAP_DEVICE, virtio_config_read, NULL},
-    {CAP_NOTIFY, NULL, virtio_notify_write},
+    { CAP_COMMON, virtio_common_read, virtio_common_write },
+    { CAP_ISR, virtio_isr_read, NULL },
+    { CAP_DEVICE, virtio_config_read, NULL },
+    { CAP_NOTIFY, NULL, virtio_notify_write },
 };
 
 static uint64_t virtio_bar_read(void *owner, uint64_t offset, unsigned size)
@@ -389,8 +391,9 @@ static void virtio_bar_write(void *owner, uint64_t offset, uint64_t value, unsig
         page->write(owner, offset % (1 << VIRTIO_PAGE_SHIFT), value, size);
 }
 
-static const struct io_ops virtio_bar_ops = {
-    .read = virtio_bar_read, .write = virtio_bar_write, .sizes = SIZE_ANY};
+static const struct io_ops virtio_bar_ops = { .read = virtio_bar_read,
+                                              .write = virtio_bar_write,
+                                              .sizes = SIZE_ANY };
 
 /* ---- access through configuration space: for firmware that cannot reach the BAR ---- */
 
@@ -431,8 +434,8 @@ static void virtio_config_written(struct pci_function *fn, unsigned reg, unsigne
     unsigned length;
 
     if (virtio_touches_window(v, reg, size) && virtio_window(v, &offset, &length))
-        virtio_bar_write(v, offset,
-                         zero_extend(pci_get(fn, v->cfg_access + CAP_EXTRA, 4), length), length);
+        virtio_bar_write(v, offset, zero_extend(pci_get(fn, v->cfg_access + CAP_EXTRA, 4), length),
+                         length);
 }
 
 /* ---- life ---- */
@@ -485,10 +488,13 @@ bool virtio_realize(struct virtio *v, struct err *e)
 
     ASSERT(kind->queues <= VIRTIO_QUEUES && kind->config_bytes <= VIRTIO_CONFIG_BYTES);
     v->device_features |= VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC;
-    pci_describe(&v->pci, &(struct pci_identity){
-        .vendor = 0x1af4, .device = (uint16_t)(0x1040 + kind->type), .revision = 1,
-        .class_code = kind->class_code, .subsystem_vendor = 0x1af4, .subsystem = 0x1100,
-        .pin = 1});
+    pci_describe(&v->pci, &(struct pci_identity){ .vendor = 0x1af4,
+                                                  .device = (uint16_t)(0x1040 + kind->type),
+                                                  .revision = 1,
+                                                  .class_code = kind->class_code,
+                                                  .subsystem_vendor = 0x1af4,
+                                                  .subsystem = 0x1100,
+                                                  .pin = 1 });
     pci_add_bar(&v->pci, VIRTIO_BAR, PCI_BAR_MEM64, VIRTIO_BAR_BYTES, "virtio", &virtio_bar_ops);
     pci_add_msix(&v->pci, VIRTIO_MSIX_BAR, kind->queues + 1);
     for (unsigned page = 0; page < sizeof virtio_pages / sizeof virtio_pages[0]; page++) {

@@ -27,8 +27,8 @@ enum {
 
 /* feature bits of every device */
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define VIRTIO_F_EVENT_IDX     (UINT64_C(1) << 29)
-#define VIRTIO_F_VERSION_1     (UINT64_C(1) << 32)
+#define VIRTIO_F_EVENT_IDX (UINT64_C(1) << 29)
+#define VIRTIO_F_VERSION_1 (UINT64_C(1) << 32)
 
 struct virtio;
 
@@ -70,25 +70,27 @@ struct virtio {
     struct virtio_queue queue[VIRTIO_QUEUES];
 };
 
-#define VIRTIO_FIELD(type, path) \
-    { .name = #path, .offset = (uint32_t)offsetof(type, path), \
-      .size = FIELD_SIZE(type, path), .elem = FIELD_SIZE(type, path) }
+#define VIRTIO_FIELD(type, path)                                                                 \
+    {                                                                                            \
+        .name = #path, .offset = (uint32_t)offsetof(type, path), .size = FIELD_SIZE(type, path), \
+        .elem = FIELD_SIZE(type, path)                                                           \
+    }
 
-#define VIRTIO_QUEUE_FIELDS(type, v, n)                                              \
-    VIRTIO_FIELD(type, v.queue[n].size), VIRTIO_FIELD(type, v.queue[n].vector),      \
-    VIRTIO_FIELD(type, v.queue[n].enabled), VIRTIO_FIELD(type, v.queue[n].desc),     \
-    VIRTIO_FIELD(type, v.queue[n].driver), VIRTIO_FIELD(type, v.queue[n].device),    \
-    VIRTIO_FIELD(type, v.queue[n].next_avail), VIRTIO_FIELD(type, v.queue[n].next_used), \
-    VIRTIO_FIELD(type, v.queue[n].signalled)
+#define VIRTIO_QUEUE_FIELDS(type, v, n)                                                      \
+    VIRTIO_FIELD(type, v.queue[n].size), VIRTIO_FIELD(type, v.queue[n].vector),              \
+        VIRTIO_FIELD(type, v.queue[n].enabled), VIRTIO_FIELD(type, v.queue[n].desc),         \
+        VIRTIO_FIELD(type, v.queue[n].driver), VIRTIO_FIELD(type, v.queue[n].device),        \
+        VIRTIO_FIELD(type, v.queue[n].next_avail), VIRTIO_FIELD(type, v.queue[n].next_used), \
+        VIRTIO_FIELD(type, v.queue[n].signalled)
 
 /* Rows of a card's field list for its struct virtio `v`. */
-#define VIRTIO_FIELDS(type, v)                                                            \
-    PCI_FIELDS(type, v.pci), VIRTIO_FIELD(type, v.device_feature_select),                 \
-    VIRTIO_FIELD(type, v.driver_feature_select), VIRTIO_FIELD(type, v.driver_features),   \
-    VIRTIO_FIELD(type, v.config_vector), VIRTIO_FIELD(type, v.queue_select),              \
-    VIRTIO_FIELD(type, v.status), VIRTIO_FIELD(type, v.isr),                              \
-    VIRTIO_QUEUE_FIELDS(type, v, 0), VIRTIO_QUEUE_FIELDS(type, v, 1),                     \
-    VIRTIO_QUEUE_FIELDS(type, v, 2), VIRTIO_QUEUE_FIELDS(type, v, 3)
+#define VIRTIO_FIELDS(type, v)                                                                    \
+    PCI_FIELDS(type, v.pci), VIRTIO_FIELD(type, v.device_feature_select),                         \
+        VIRTIO_FIELD(type, v.driver_feature_select), VIRTIO_FIELD(type, v.driver_features),       \
+        VIRTIO_FIELD(type, v.config_vector), VIRTIO_FIELD(type, v.queue_select),                  \
+        VIRTIO_FIELD(type, v.status), VIRTIO_FIELD(type, v.isr), VIRTIO_QUEUE_FIELDS(type, v, 0), \
+        VIRTIO_QUEUE_FIELDS(type, v, 1), VIRTIO_QUEUE_FIELDS(type, v, 2),                         \
+        VIRTIO_QUEUE_FIELDS(type, v, 3)
 
 /* allocate a card's device and put it on a bus */
 struct device *virtio_create(const struct device_class *class, const char *id,

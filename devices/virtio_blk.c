@@ -14,7 +14,7 @@
 #include "devices/trace.h"
 
 #define BLK_REQUEST_CYCLES UINT64_C(20000) /* 10 us: an NVMe disk's order of magnitude */
-#define BLK_SECTOR_CYCLES  UINT64_C(256)   /* 512 bytes in 128 ns: 4 GB/s */
+#define BLK_SECTOR_CYCLES UINT64_C(256)    /* 512 bytes in 128 ns: 4 GB/s */
 
 enum { SECTOR_BYTES = 512 };
 
@@ -30,10 +30,10 @@ enum {
 
 /* feature bits */
 #define BLK_F_SIZE_MAX (UINT64_C(1) << 1)
-#define BLK_F_SEG_MAX  (UINT64_C(1) << 2)
-#define BLK_F_RO       (UINT64_C(1) << 5)
+#define BLK_F_SEG_MAX (UINT64_C(1) << 2)
+#define BLK_F_RO (UINT64_C(1) << 5)
 #define BLK_F_BLK_SIZE (UINT64_C(1) << 6)
-#define BLK_F_FLUSH    (UINT64_C(1) << 9)
+#define BLK_F_FLUSH (UINT64_C(1) << 9)
 
 /* request types and status */
 enum { BLK_T_IN = 0, BLK_T_OUT = 1, BLK_T_FLUSH = 4, BLK_T_GET_ID = 8, BLK_ID_BYTES = 20 };
@@ -148,7 +148,7 @@ static uint8_t virtio_blk_flush(struct virtio_blk *b, const struct virtio_chain 
 static uint8_t virtio_blk_get_id(struct virtio_blk *b, const struct virtio_chain *c,
                                  const struct blk_header *h, uint32_t *written)
 {
-    char id[BLK_ID_BYTES] = {0};
+    char id[BLK_ID_BYTES] = { 0 };
     size_t length = strnlen(b->v.pci.dev.id, sizeof id);
     uint64_t room = c->writable_bytes - 1;
     size_t part = room < sizeof id ? (size_t)room : sizeof id;
@@ -165,10 +165,10 @@ static const struct blk_request {
     uint8_t (*serve)(struct virtio_blk *b, const struct virtio_chain *c, const struct blk_header *h,
                      uint32_t *written);
 } virtio_blk_requests[] = {
-    {BLK_T_IN, virtio_blk_in},
-    {BLK_T_OUT, virtio_blk_out},
-    {BLK_T_FLUSH, virtio_blk_flush},
-    {BLK_T_GET_ID, virtio_blk_get_id},
+    { BLK_T_IN, virtio_blk_in },
+    { BLK_T_OUT, virtio_blk_out },
+    { BLK_T_FLUSH, virtio_blk_flush },
+    { BLK_T_GET_ID, virtio_blk_get_id },
 };
 
 static uint8_t virtio_blk_serve(struct virtio_blk *b, const struct virtio_chain *c,
@@ -252,9 +252,13 @@ static void virtio_blk_stop(struct virtio *v)
 
 /* ---- life ---- */
 
-static const struct virtio_kind virtio_blk_kind = {
-    .type = 2, .class_code = 0x010000, .queues = 1, .config_bytes = 36,
-    .read_config = virtio_blk_read_config, .notify = virtio_blk_notify, .stop = virtio_blk_stop};
+static const struct virtio_kind virtio_blk_kind = { .type = 2,
+                                                    .class_code = 0x010000,
+                                                    .queues = 1,
+                                                    .config_bytes = 36,
+                                                    .read_config = virtio_blk_read_config,
+                                                    .notify = virtio_blk_notify,
+                                                    .stop = virtio_blk_stop };
 
 static bool virtio_blk_realize(struct device *dev, struct err *e)
 {
@@ -292,9 +296,15 @@ static void virtio_blk_settle(struct device *dev)
 }
 
 const struct device_class virtio_blk_class = {
-    .name = "virtio_blk", .title = "virtio disk", .size = sizeof(struct virtio_blk), .version = 1,
-    .fields = virtio_blk_fields, .realize = virtio_blk_realize,
-    .unrealize = virtio_blk_unrealize, .reset = virtio_reset, .settle = virtio_blk_settle,
+    .name = "virtio_blk",
+    .title = "virtio disk",
+    .size = sizeof(struct virtio_blk),
+    .version = 1,
+    .fields = virtio_blk_fields,
+    .realize = virtio_blk_realize,
+    .unrealize = virtio_blk_unrealize,
+    .reset = virtio_reset,
+    .settle = virtio_blk_settle,
     .show = virtio_show,
 };
 

@@ -132,10 +132,13 @@ static void virtio_console_stop(struct virtio *v)
     virtio_console_arm(c, TIMER_OFF);
 }
 
-static const struct virtio_kind virtio_console_kind = {
-    .type = 3, .class_code = 0x078000, .queues = 2, .config_bytes = 12,
-    .read_config = virtio_console_read_config, .notify = virtio_console_notify,
-    .stop = virtio_console_stop};
+static const struct virtio_kind virtio_console_kind = { .type = 3,
+                                                        .class_code = 0x078000,
+                                                        .queues = 2,
+                                                        .config_bytes = 12,
+                                                        .read_config = virtio_console_read_config,
+                                                        .notify = virtio_console_notify,
+                                                        .stop = virtio_console_stop };
 
 static bool virtio_console_realize(struct device *dev, struct err *e)
 {
@@ -165,10 +168,16 @@ static void virtio_console_settle(struct device *dev)
 }
 
 const struct device_class virtio_console_class = {
-    .name = "virtio_console", .title = "virtio console", .size = sizeof(struct virtio_console),
-    .version = 1, .fields = virtio_console_fields, .realize = virtio_console_realize,
-    .unrealize = virtio_console_unrealize, .reset = virtio_reset,
-    .settle = virtio_console_settle, .show = virtio_show,
+    .name = "virtio_console",
+    .title = "virtio console",
+    .size = sizeof(struct virtio_console),
+    .version = 1,
+    .fields = virtio_console_fields,
+    .realize = virtio_console_realize,
+    .unrealize = virtio_console_unrealize,
+    .reset = virtio_reset,
+    .settle = virtio_console_settle,
+    .show = virtio_show,
 };
 
 struct device *virtio_console_create(const char *id, struct device_host *host, struct pci_bus *bus,

@@ -76,7 +76,7 @@ static const char *virtio_chain_add(struct virtio_chain *c, const struct virtio_
         return "a chain of descriptors is too long, or loops";
     if (!writable && c->readable < c->count)
         return "a device-readable descriptor follows a device-writable one";
-    c->segment[c->count++] = (struct virtio_segment){.pa = d->pa, .bytes = d->bytes};
+    c->segment[c->count++] = (struct virtio_segment){ .pa = d->pa, .bytes = d->bytes };
     if (writable) {
         c->writable_bytes += d->bytes;
     } else {
@@ -98,8 +98,7 @@ static const char *virtio_enter_indirect(struct virtio *v, const struct virtio_d
         return "an indirect descriptor that has a next one";
     if (d->bytes == 0 || d->bytes % DESC_BYTES != 0)
         return "an indirect table whose length is not a multiple of 16";
-    *t = (struct virtio_table){
-        .pa = d->pa, .entries = d->bytes / DESC_BYTES, .indirect = true};
+    *t = (struct virtio_table){ .pa = d->pa, .entries = d->bytes / DESC_BYTES, .indirect = true };
     return NULL;
 }
 
@@ -108,7 +107,7 @@ static const char *virtio_enter_indirect(struct virtio *v, const struct virtio_d
 static const char *virtio_chain_walk(struct virtio *v, const struct virtio_queue *q,
                                      struct virtio_chain *c)
 {
-    struct virtio_table table = {.pa = q->desc, .entries = q->size};
+    struct virtio_table table = { .pa = q->desc, .entries = q->size };
     struct virtio_desc d;
     uint32_t n = c->head;
     const char *wrong;

@@ -34,7 +34,8 @@ static void virtio_rng_notify(struct virtio *v, unsigned queue)
 }
 
 static const struct virtio_kind virtio_rng_kind = {
-    .type = 4, .class_code = 0x00ff00, .queues = 1, .notify = virtio_rng_notify};
+    .type = 4, .class_code = 0x00ff00, .queues = 1, .notify = virtio_rng_notify
+};
 
 static bool virtio_rng_realize(struct device *dev, struct err *e)
 {
@@ -52,9 +53,15 @@ static void virtio_rng_unrealize(struct device *dev)
 }
 
 const struct device_class virtio_rng_class = {
-    .name = "virtio_rng", .title = "virtio entropy", .size = sizeof(struct virtio_rng),
-    .version = 1, .fields = virtio_rng_fields, .realize = virtio_rng_realize,
-    .unrealize = virtio_rng_unrealize, .reset = virtio_reset, .settle = virtio_settle,
+    .name = "virtio_rng",
+    .title = "virtio entropy",
+    .size = sizeof(struct virtio_rng),
+    .version = 1,
+    .fields = virtio_rng_fields,
+    .realize = virtio_rng_realize,
+    .unrealize = virtio_rng_unrealize,
+    .reset = virtio_reset,
+    .settle = virtio_settle,
     .show = virtio_show,
 };
 

@@ -15,8 +15,8 @@ enum { SECTOR = 512 };
 
 struct block_file {
     int fd;
-    int overlay;       /* -1: writes go to fd */
-    uint8_t *written;  /* a bit a sector: it is in the overlay */
+    int overlay;      /* -1: writes go to fd */
+    uint8_t *written; /* a bit a sector: it is in the overlay */
 };
 
 struct spec {
@@ -58,7 +58,7 @@ static bool parse(struct spec *s, const char *text, char *error)
 {
     char copy[4200], *rest = copy, *item;
 
-    *s = (struct spec){.path = ""};
+    *s = (struct spec){ .path = "" };
     if (strlen(text) >= sizeof copy)
         return fail(error, "-drive", "the text is too long");
     strcpy(copy, text);
@@ -225,8 +225,11 @@ struct block_file *block_file_open(const char *text, bool snapshot, struct nidus
         free(f);
         return NULL;
     }
-    *out = (struct nidus_block){.owner = f, .read_only = s.read_only, .read = block_read,
-                                .write = block_write, .flush = block_flush};
+    *out = (struct nidus_block){ .owner = f,
+                                 .read_only = s.read_only,
+                                 .read = block_read,
+                                 .write = block_write,
+                                 .flush = block_flush };
     if (flock(f->fd, (writes ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
         fail(error, s.path, "is in use by another machine; add snapshot=on or readonly=on there");
     } else if (find_size(f->fd, s.path, &out->size, error) &&

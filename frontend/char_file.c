@@ -25,7 +25,7 @@ static void char_write(void *owner, const uint8_t *bytes, size_t count)
             bytes += n;
             count -= (size_t)n;
         } else if (errno == EAGAIN) {
-            poll(&(struct pollfd){.fd = f->fd, .events = POLLOUT}, 1, -1);
+            poll(&(struct pollfd){ .fd = f->fd, .events = POLLOUT }, 1, -1);
         } else if (errno != EINTR) {
             f->error = errno;
         }
@@ -55,14 +55,16 @@ struct char_file *char_file_open(const char *spec, struct nidus_char *out, char 
         if (f->fd < 0)
             snprintf(error, NIDUS_ERROR_SIZE, "%.300s: %s", spec + 5, strerror(errno));
     } else {
-        snprintf(error, NIDUS_ERROR_SIZE, "'%.300s' is not known; use stdio, mon:stdio, file:PATH "
-                                          "or none", spec);
+        snprintf(error, NIDUS_ERROR_SIZE,
+                 "'%.300s' is not known; use stdio, mon:stdio, file:PATH "
+                 "or none",
+                 spec);
     }
     if (error[0]) {
         free(f);
         return NULL;
     }
-    *out = (struct nidus_char){.owner = f, .write = char_write};
+    *out = (struct nidus_char){ .owner = f, .write = char_write };
     return f;
 }
 

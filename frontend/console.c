@@ -184,18 +184,18 @@ static void read_console(struct console *c)
 
 static void read_monitor(struct console *c)
 {
-    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 
     do {
         rl_callback_read_char();
-    } while (!c->quit && c->in_monitor && poll(&p, 1, 0) == 1 && (p.revents & POLLIN) &&
-             c->is_tty);
+    } while (!c->quit && c->in_monitor && poll(&p, 1, 0) == 1 && (p.revents & POLLIN) && c->is_tty);
 }
 
 enum console_wish console_serve(struct console *c, uint64_t ns)
 {
-    struct pollfd p = {.fd = c->closed ? -1 : STDIN_FILENO, .events = POLLIN};
-    struct timespec wait = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    struct pollfd p = { .fd = c->closed ? -1 : STDIN_FILENO, .events = POLLIN };
+    struct timespec wait = { .tv_sec = (time_t)(ns / 1000000000),
+                             .tv_nsec = (long)(ns % 1000000000) };
 
     flush_pending(c);
     if (c->pending_count == PENDING_MAX)

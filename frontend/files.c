@@ -33,9 +33,10 @@ bool file_read(const char *path, struct nidus_blob *out, char *error)
     fclose(f);
     if (!bytes || got != (size_t)st.st_size) {
         free(bytes);
-        return fail(error, path, bytes ? "could not be read to its end" : "is too large for memory");
+        return fail(error, path,
+                    bytes ? "could not be read to its end" : "is too large for memory");
     }
-    *out = (struct nidus_blob){bytes, got};
+    *out = (struct nidus_blob){ bytes, got };
     return true;
 }
 

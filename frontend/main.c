@@ -60,7 +60,7 @@ static bool add_char(struct session *s, unsigned slot, const char *device, const
 
 static bool add_chars(struct session *s)
 {
-    static const char *const names[MAX_SERIALS] = {"serial0", "serial1", "serial2", "serial3"};
+    static const char *const names[MAX_SERIALS] = { "serial0", "serial1", "serial2", "serial3" };
     bool monitor_has_stdio = s->o.monitor && strcmp(s->o.monitor, "stdio") == 0;
 
     if (s->o.serial_count == 0 && !s->o.nodefaults && !monitor_has_stdio)
@@ -90,12 +90,13 @@ static bool add_disks(struct session *s)
 
 static bool load(struct session *s)
 {
-    struct nidus_blob kernel = {NULL, 0}, initrd = {NULL, 0};
+    struct nidus_blob kernel = { NULL, 0 }, initrd = { NULL, 0 };
     bool good;
 
     if (!s->o.kernel)
         return s->o.initrd ? (snprintf(s->error, sizeof s->error,
-                                       "-initrd: there is no -kernel to give it to"), false)
+                                       "-initrd: there is no -kernel to give it to"),
+                              false)
                            : nidus_load_builtin(s->m, s->error);
     if (!file_read(s->o.kernel, &kernel, s->error))
         return explain(s, "-kernel");
@@ -155,8 +156,13 @@ static bool build(struct session *s)
 {
     const struct options *o = &s->o;
     struct nidus_config config = {
-        .ram = o->ram, .cpus = o->cpus, .cpu = o->cpu, .real_clock = !o->cycles_clock,
-        .reboot = !o->no_reboot, .wall_seconds = o->wall_seconds, .entropy = o->seed,
+        .ram = o->ram,
+        .cpus = o->cpus,
+        .cpu = o->cpu,
+        .real_clock = !o->cycles_clock,
+        .reboot = !o->no_reboot,
+        .wall_seconds = o->wall_seconds,
+        .entropy = o->seed,
     };
 
     s->m = nidus_create(&config, s->error);

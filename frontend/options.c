@@ -70,7 +70,7 @@ static bool set_clock(struct options *o, const char *v, char *error)
 
 static bool set_rtc(struct options *o, const char *v, char *error)
 {
-    struct tm tm = {0};
+    struct tm tm = { 0 };
     const char *end;
 
     if (strcmp(v, "base=utc") == 0) {
@@ -106,16 +106,18 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
         const char *name;
         const char **at;
     } texts[] = {
-        {"kernel", &o->kernel},     {"initrd", &o->initrd},   {"append", &o->append},
-        {"cpu", &o->cpu},           {"debugcon", &o->debugcon}, {"monitor", &o->monitor},
-        {"d", &o->log_items},       {"D", &o->log_file},      {"stats", &o->stats_file},
+        { "kernel", &o->kernel }, { "initrd", &o->initrd },     { "append", &o->append },
+        { "cpu", &o->cpu },       { "debugcon", &o->debugcon }, { "monitor", &o->monitor },
+        { "d", &o->log_items },   { "D", &o->log_file },        { "stats", &o->stats_file },
     };
     const struct {
         const char *name;
         bool *at;
     } flags[] = {
-        {"snapshot", &o->snapshot}, {"S", &o->stopped}, {"no-reboot", &o->no_reboot},
-        {"nodefaults", &o->nodefaults},
+        { "snapshot", &o->snapshot },
+        { "S", &o->stopped },
+        { "no-reboot", &o->no_reboot },
+        { "nodefaults", &o->nodefaults },
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -160,7 +162,7 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
 static const struct {
     const char *name, *argument, *help;
 } rows[] = {
-#define OPTION(name, argument, help) {#name, argument, help},
+#define OPTION(name, argument, help) { #name, argument, help },
 #include "frontend/options.def"
 };
 
@@ -203,8 +205,9 @@ enum options_result options_parse(struct options *o, int argc, char **argv, char
 {
     char why[NIDUS_ERROR_SIZE];
 
-    *o = (struct options){.append = "", .cpu = "max", .ram = UINT64_C(512) << 20, .cpus = 1,
-                          .wall_seconds = RTC_UNSET};
+    *o = (struct options){
+        .append = "", .cpu = "max", .ram = UINT64_C(512) << 20, .cpus = 1, .wall_seconds = RTC_UNSET
+    };
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *v = "";
         int row;
@@ -217,7 +220,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv, char
         name += name[1] == '-' ? 2 : 1;
         row = find(name);
         if (row < 0) {
-            snprintf(error, NIDUS_ERROR_SIZE, "unknown option '%s'; nidus -help lists all", argv[i]);
+            snprintf(error, NIDUS_ERROR_SIZE, "unknown option '%s'; nidus -help lists all",
+                     argv[i]);
             return OPTIONS_ERROR;
         }
         if (rows[row].argument[0]) {

@@ -45,8 +45,8 @@ bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n, char *
     errno = 0;
     v = strtoull(s, &end, 0);
     if (!isdigit((unsigned char)*s) || *end != '\0' || errno == ERANGE || v < min || v > max) {
-        snprintf(error, NIDUS_ERROR_SIZE, "'%s' is not a number from %ju to %ju", s,
-                 (uintmax_t)min, (uintmax_t)max);
+        snprintf(error, NIDUS_ERROR_SIZE, "'%s' is not a number from %ju to %ju", s, (uintmax_t)min,
+                 (uintmax_t)max);
         return false;
     }
     *n = v;

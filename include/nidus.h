@@ -40,8 +40,12 @@ bool nidus_add_char(struct nidus *m, const char *device, const struct nidus_char
 /* input for it; returns how many bytes were taken (the device's buffer may be full) */
 size_t nidus_input(struct nidus *m, const char *device, const uint8_t *bytes, size_t count);
 
-enum nidus_block_result { NIDUS_BLOCK_OK, NIDUS_BLOCK_ERROR, NIDUS_BLOCK_READ_ONLY,
-                          NIDUS_BLOCK_NO_SPACE };
+enum nidus_block_result {
+    NIDUS_BLOCK_OK,
+    NIDUS_BLOCK_ERROR,
+    NIDUS_BLOCK_READ_ONLY,
+    NIDUS_BLOCK_NO_SPACE
+};
 struct nidus_block {
     void *owner;
     uint64_t size; /* bytes, a multiple of 512 */

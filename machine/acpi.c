@@ -100,32 +100,32 @@ static uint64_t put_fadt(struct tables *t, uint64_t facs, uint64_t dsdt)
     put(t, facs, 4);
     put(t, dsdt, 4);
     put(t, 0, 1);
-    put(t, 0, 1);                   /* preferred profile: unspecified */
-    put(t, 9, 2);                   /* SCI_INT */
-    put(t, 0xb2, 4);                /* SMI_CMD */
-    put(t, 2, 1);                   /* ACPI_ENABLE */
-    put(t, 3, 1);                   /* ACPI_DISABLE */
-    put(t, 0, 2);                   /* S4BIOS_REQ, PSTATE_CNT */
-    put(t, ICH9_PMBASE, 4);         /* PM1a_EVT */
+    put(t, 0, 1);           /* preferred profile: unspecified */
+    put(t, 9, 2);           /* SCI_INT */
+    put(t, 0xb2, 4);        /* SMI_CMD */
+    put(t, 2, 1);           /* ACPI_ENABLE */
+    put(t, 3, 1);           /* ACPI_DISABLE */
+    put(t, 0, 2);           /* S4BIOS_REQ, PSTATE_CNT */
+    put(t, ICH9_PMBASE, 4); /* PM1a_EVT */
     put(t, 0, 4);
-    put(t, ICH9_PMBASE + 4, 4);     /* PM1a_CNT */
+    put(t, ICH9_PMBASE + 4, 4); /* PM1a_CNT */
     put(t, 0, 4);
-    put(t, 0, 4);                   /* PM2_CNT */
-    put(t, ICH9_PMBASE + 8, 4);     /* PM_TMR */
-    put(t, ICH9_PMBASE + 0x20, 4);  /* GPE0 */
+    put(t, 0, 4);                  /* PM2_CNT */
+    put(t, ICH9_PMBASE + 8, 4);    /* PM_TMR */
+    put(t, ICH9_PMBASE + 0x20, 4); /* GPE0 */
     put(t, 0, 4);
-    put(t, 4, 1);                   /* PM1_EVT_LEN */
-    put(t, 2, 1);                   /* PM1_CNT_LEN */
+    put(t, 4, 1); /* PM1_EVT_LEN */
+    put(t, 2, 1); /* PM1_CNT_LEN */
     put(t, 0, 1);
-    put(t, 4, 1);                   /* PM_TMR_LEN */
-    put(t, 16, 1);                  /* GPE0_LEN */
+    put(t, 4, 1);  /* PM_TMR_LEN */
+    put(t, 16, 1); /* GPE0_LEN */
     put(t, 0, 3);
-    put(t, 0xfff, 2);               /* no C2 */
-    put(t, 0xfff, 2);               /* no C3 */
+    put(t, 0xfff, 2); /* no C2 */
+    put(t, 0xfff, 2); /* no C3 */
     put(t, 0, 6);
-    put(t, 0, 2);                   /* day and month alarm */
-    put(t, 0x32, 1);                /* century in CMOS 32H */
-    put(t, 0x6, 2);                 /* IAPC_BOOT_ARCH: 8042, no VGA */
+    put(t, 0, 2);    /* day and month alarm */
+    put(t, 0x32, 1); /* century in CMOS 32H */
+    put(t, 0x6, 2);  /* IAPC_BOOT_ARCH: 8042, no VGA */
     put(t, 0, 1);
     /* WBINVD, C1, no sleep button, RTC wake not fixed, 32-bit timer, reset register */
     put(t, 1 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10, 4);
@@ -244,7 +244,7 @@ static void put_rsdp(struct tables *t, uint64_t rsdt, uint64_t xsdt)
 
 void acpi_write_tables(struct nidus *m)
 {
-    struct tables t = {.used = 64}; /* the RSDP comes first, when the others are placed */
+    struct tables t = { .used = 64 }; /* the RSDP comes first, when the others are placed */
     uint64_t facs, dsdt, rsdt, xsdt, list[4];
     unsigned used;
 

@@ -134,24 +134,28 @@ static void create_apics(struct nidus *m)
     struct board *b = m->board;
 
     b->apic_bus = apic_bus_create(m->bus);
-    m->host.msi = (struct msi_port){.send = apic_bus_msi, .owner = b->apic_bus};
+    m->host.msi = (struct msi_port){ .send = apic_bus_msi, .owner = b->apic_bus };
     b->ioapic = create(m, &ioapic_class, "ioapic");
     apic_bus_add_ioapic(b->apic_bus, b->ioapic);
     for (unsigned i = 0; i < m->cpu_count; i++) {
         struct cpu *cpu = m->cpu[i];
         char id[16];
-        struct apic_client client = {
-            .owner = cpu, .set_intr = cpu_set_intr, .nmi = cpu_signal_nmi, .smi = cpu_signal_smi,
-            .init = cpu_signal_init, .sipi = cpu_signal_sipi};
+        struct apic_client client = { .owner = cpu,
+                                      .set_intr = cpu_set_intr,
+                                      .nmi = cpu_signal_nmi,
+                                      .smi = cpu_signal_smi,
+                                      .init = cpu_signal_init,
+                                      .sipi = cpu_signal_sipi };
 
         snprintf(id, sizeof id, "lapic%u", i);
         b->lapic[i] = create(m, &lapic_class, id);
-        lapic_configure(b->lapic[i],
-                        &(struct lapic_config){
-                            .bus = b->apic_bus, .id = i, .bsp = i == 0,
-                            .x2apic = cpu_has(cpu, FEAT_X2APIC),
-                            .physical_bits = cpu->mmu.maxphyaddr,
-                            .extint = pic8259_acknowledge, .extint_owner = b->pic});
+        lapic_configure(b->lapic[i], &(struct lapic_config){ .bus = b->apic_bus,
+                                                             .id = i,
+                                                             .bsp = i == 0,
+                                                             .x2apic = cpu_has(cpu, FEAT_X2APIC),
+                                                             .physical_bits = cpu->mmu.maxphyaddr,
+                                                             .extint = pic8259_acknowledge,
+                                                             .extint_owner = b->pic });
         lapic_set_client(b->lapic[i], &client);
         cpu->apic = &lapic_ops;
         cpu->apic_owner = b->lapic[i];
@@ -256,8 +260,8 @@ void board_destroy(struct nidus *m)
  * outside SMX operation, and locked. */
 static void processor_firmware_setup(struct cpu *cpu)
 {
-    static const uint64_t uncached[][2] = {{PCI_ECAM_BASE, PCI_ECAM_BYTES},
-                                           {PCI_MEM32_BASE, UINT64_C(0x40000000)}};
+    static const uint64_t uncached[][2] = { { PCI_ECAM_BASE, PCI_ECAM_BYTES },
+                                            { PCI_MEM32_BASE, UINT64_C(0x40000000) } };
     struct msr_values *msr = &cpu->msr;
 
     if (cpu_has(cpu, FEAT_VMX))
@@ -301,7 +305,7 @@ bool board_add_serial(struct nidus *m, unsigned n, const struct char_backend *ou
     static const struct {
         uint16_t base;
         uint8_t irq;
-    } com[BOARD_SERIALS] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
+    } com[BOARD_SERIALS] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
     struct board *b = m->board;
     char id[16];
 
@@ -364,8 +368,10 @@ bool board_add_disk(struct nidus *m, const struct block_backend *disk, struct er
         return false;
     b->disk[b->disk_count] = *disk;
     snprintf(id, sizeof id, "virtio-blk%u", b->disk_count);
-    return realize(m, virtio_blk_create(id, &m->host, pci_host_bus(b->host_bridge), devfn,
-                                        &b->disk[b->disk_count++]), e);
+    return realize(m,
+                   virtio_blk_create(id, &m->host, pci_host_bus(b->host_bridge), devfn,
+                                     &b->disk[b->disk_count++]),
+                   e);
 }
 
 bool board_add_rng(struct nidus *m, struct err *e)
@@ -374,8 +380,9 @@ bool board_add_rng(struct nidus *m, struct err *e)
 
     if (!take_slot(m->board, &devfn, e))
         return false;
-    return realize(m, virtio_rng_create("virtio-rng", &m->host,
-                                        pci_host_bus(m->board->host_bridge), devfn), e);
+    return realize(
+        m, virtio_rng_create("virtio-rng", &m->host, pci_host_bus(m->board->host_bridge), devfn),
+        e);
 }
 
 bool board_add_exit_port(struct nidus *m, uint16_t base, unsigned count, struct err *e)

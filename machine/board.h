@@ -4,7 +4,6 @@
 
 enum { BOARD_SERIALS = 4, BOARD_DISKS = 16 };
 
-
 struct board {
     struct nidus *m;
     struct device *pic, *pit, *rtc, *i8042, *port92, *pm, *hpet, *ioapic, *lpc, *host_bridge,
@@ -15,8 +14,8 @@ struct board {
     struct char_backend serial_out[BOARD_SERIALS], debug_out, console_out;
     struct block_backend disk[BOARD_DISKS];
     unsigned disk_count;
-    unsigned next_slot;              /* PCI slot of the next card */
-    uint32_t isa[16], gsi[24];       /* who pulls a line, as bits; the line is their OR */
+    unsigned next_slot;        /* PCI slot of the next card */
+    uint32_t isa[16], gsi[24]; /* who pulls a line, as bits; the line is their OR */
 };
 
 bool board_create(struct nidus *m, struct err *e);

@@ -7,7 +7,8 @@ struct boot_image {
     uint8_t *kernel, *initrd;
     size_t kernel_bytes, initrd_bytes;
     char *command_line;
-    bool (*load)(struct nidus *m, struct err *e); /* into RAM, and the bootstrap processor's state */
+    bool (*load)(struct nidus *m,
+                 struct err *e); /* into RAM, and the bootstrap processor's state */
 };
 
 /* Does it look like one of ours? Sets image->load, or explains. */

@@ -20,6 +20,7 @@ enum {
 };
 
 /* fields of the setup header, as offsets in the file (and in the zero page) */
+/* clang-format off */
 enum {
     SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, BOOT_FLAG = 0x1fe, HEADER = 0x202, VERSION = 0x206,
     LOADER_TYPE = 0x210, LOADFLAGS = 0x211, RAMDISK_IMAGE = 0x218, RAMDISK_SIZE = 0x21c, CMD_LINE_PTR = 0x228,
@@ -28,6 +29,7 @@ enum {
     ZP_ACPI_RSDP = 0x070, ZP_EXT_RAMDISK_IMAGE = 0x0c0, ZP_E820_ENTRIES = 0x1e8, ZP_E820 = 0x2d0,
     ZP_SENTINEL = 0x1ef, ZP_SCREEN_INFO = 0x000,
 };
+/* clang-format on */
 
 static uint32_t get32(const uint8_t *p, unsigned at)
 {
@@ -66,8 +68,10 @@ static bool check(const struct boot_image *image, struct err *e)
     unsigned version = k[VERSION] | k[VERSION + 1] << 8;
 
     if (version < 0x020c || !(k[XLOADFLAGS] & 1))
-        return err_set(e, "the kernel has no 64-bit entry point (boot protocol %u.%02u); "
-                          "use an x86-64 bzImage of Linux 3.8 or later", version >> 8, version & 255);
+        return err_set(e,
+                       "the kernel has no 64-bit entry point (boot protocol %u.%02u); "
+                       "use an x86-64 bzImage of Linux 3.8 or later",
+                       version >> 8, version & 255);
     if (setup_bytes(image) >= image->kernel_bytes)
         return err_set(e, "the kernel is truncated: its setup part alone should have %u bytes",
                        setup_bytes(image));
@@ -101,19 +105,19 @@ static void write_page_tables(struct nidus *m)
 
 static void set_flat(struct cpu *cpu, unsigned seg, uint16_t selector, uint32_t ar)
 {
-    cpu->seg[seg] = (struct seg){.selector = selector, .limit = 0xffffffff, .ar = ar};
+    cpu->seg[seg] = (struct seg){ .selector = selector, .limit = 0xffffffff, .ar = ar };
     seg_settle(&cpu->seg[seg]);
 }
 
 /* 64-bit mode, paging, flat segments 10H and 18H, interrupts off: what the protocol asks for */
 static void start_processor(struct nidus *m, uint64_t entry)
 {
-    static const uint64_t gdt[4] = {0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff};
+    static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
     struct cpu *cpu = m->cpu[0];
 
     bus_write_bytes(m->bus, AT_GDT, gdt, sizeof gdt);
-    cpu->gdtr = (struct table_reg){AT_GDT, sizeof gdt - 1};
-    cpu->idtr = (struct table_reg){0, 0};
+    cpu->gdtr = (struct table_reg){ AT_GDT, sizeof gdt - 1 };
+    cpu->idtr = (struct table_reg){ 0, 0 };
     set_flat(cpu, SEG_CS, 0x10, 0xa09b);
     for (unsigned i = 0; i < 6; i++) {
         if (i != SEG_CS)
@@ -158,8 +162,9 @@ static bool place_initrd(const struct nidus *m, uint64_t kernel_end, uint64_t *a
     if (image->initrd_bytes == 0)
         return true;
     if (top < image->initrd_bytes || align_down(top - image->initrd_bytes, PAGE_SIZE) < kernel_end)
-        return err_set(e, "kernel and initrd (%zu bytes) do not fit in %ju MiB of RAM; use a larger -m",
-                       image->initrd_bytes, (uintmax_t)(m->config.ram >> 20));
+        return err_set(
+            e, "kernel and initrd (%zu bytes) do not fit in %ju MiB of RAM; use a larger -m",
+            image->initrd_bytes, (uintmax_t)(m->config.ram >> 20));
     *at = align_down(top - image->initrd_bytes, PAGE_SIZE);
     return true;
 }
@@ -167,7 +172,7 @@ static bool place_initrd(const struct nidus *m, uint64_t kernel_end, uint64_t *a
 bool linux_load(struct nidus *m, struct err *e)
 {
     const struct boot_image *image = m->image;
-    uint8_t zero_page[0x1000] = {0};
+    uint8_t zero_page[0x1000] = { 0 };
     uint64_t kernel_at, init_size, initrd_at;
     unsigned setup = setup_bytes(image);
 

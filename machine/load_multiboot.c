@@ -7,6 +7,7 @@
 #include "cpu/segment.h"
 #include "machine/load.h"
 
+/* clang-format off */
 enum {
     MB_MAGIC = 0x1badb002,
     MB_BOOT_MAGIC = 0x2badb002,
@@ -21,6 +22,7 @@ enum {
     AT_LOADER_NAME = 0x91f00, AT_COMMAND_LINE = 0x92000, COMMAND_LINE_MAX = 0x4000,
     AT_END = AT_COMMAND_LINE + COMMAND_LINE_MAX,
 };
+/* clang-format on */
 
 struct header {
     uint32_t magic, flags, checksum, header_addr, load_addr, load_end_addr, bss_end_addr,
@@ -39,8 +41,7 @@ static bool find_header(const struct boot_image *image, struct header *h, size_t
 
     for (*at = 0; *at + 12 <= end; *at += 4) {
         memset(h, 0, sizeof *h);
-        memcpy(h, image->kernel + *at,
-               image->kernel_bytes - *at < sizeof *h ? 12 : sizeof *h);
+        memcpy(h, image->kernel + *at, image->kernel_bytes - *at < sizeof *h ? 12 : sizeof *h);
         if (h->magic == MB_MAGIC && h->magic + h->flags + h->checksum == 0)
             return true;
     }
@@ -67,8 +68,8 @@ static bool copy(struct nidus *m, const char *what, uint64_t to, uint64_t from, 
         return err_set(e, "the kernel is truncated: its %s ends at byte %ju of %zu", what,
                        (uintmax_t)(from + bytes), m->image->kernel_bytes);
     if (to + room > memory_low(m->config.ram) || to + room < to || bytes > room)
-        return err_set(e, "the kernel's %s does not fit in RAM below %ju MiB; use a larger -m", what,
-                       (uintmax_t)(memory_low(m->config.ram) >> 20));
+        return err_set(e, "the kernel's %s does not fit in RAM below %ju MiB; use a larger -m",
+                       what, (uintmax_t)(memory_low(m->config.ram) >> 20));
     if (to < AT_END && to + room > AT_GDT)
         return err_set(e, "the kernel's %s lies where the boot information goes: %#x to %#x", what,
                        AT_GDT, AT_END - 1);
@@ -111,7 +112,8 @@ static bool load_elf32(struct nidus *m, struct layout *l, struct err *e)
     struct elf32_header h;
 
     if (image->kernel_bytes < sizeof h || memcmp(image->kernel, "\177ELF\1\1", 6) != 0)
-        return err_set(e, "the multiboot kernel is neither ELF32 nor has load addresses of its own");
+        return err_set(e,
+                       "the multiboot kernel is neither ELF32 nor has load addresses of its own");
     memcpy(&h, image->kernel, sizeof h);
     l->entry = h.entry;
     for (unsigned i = 0; i < h.phnum; i++) {
@@ -171,17 +173,17 @@ static uint32_t write_mmap(struct nidus *m)
 
 static void set_segment(struct cpu *cpu, unsigned seg, uint16_t selector, uint32_t ar)
 {
-    cpu->seg[seg] = (struct seg){.selector = selector, .limit = 0xffffffff, .ar = ar};
+    cpu->seg[seg] = (struct seg){ .selector = selector, .limit = 0xffffffff, .ar = ar };
     seg_settle(&cpu->seg[seg]);
 }
 
 static void start_processor(struct nidus *m, uint32_t entry)
 {
-    static const uint64_t gdt[3] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
+    static const uint64_t gdt[3] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
     struct cpu *cpu = m->cpu[0];
 
     bus_write_bytes(m->bus, AT_GDT, gdt, sizeof gdt);
-    cpu->gdtr = (struct table_reg){AT_GDT, sizeof gdt - 1};
+    cpu->gdtr = (struct table_reg){ AT_GDT, sizeof gdt - 1 };
     set_segment(cpu, SEG_CS, 0x08, 0xc09b);
     for (unsigned i = 0; i < 6; i++) {
         if (i != SEG_CS)
@@ -200,9 +202,9 @@ static void start_processor(struct nidus *m, uint32_t entry)
 bool multiboot_load(struct nidus *m, struct err *e)
 {
     static const char name[] = "nidus";
-    struct layout l = {0, 0};
+    struct layout l = { 0, 0 };
     struct header h;
-    uint32_t mbi[22] = {0};
+    uint32_t mbi[22] = { 0 };
     char line[COMMAND_LINE_MAX] = "kernel ";
     size_t at;
 

@@ -20,23 +20,23 @@ struct nidus {
     struct bus *bus;
     struct ports *ports;
     struct clock clock;
-    uint64_t now;                /* cycles; all processors have reached it */
+    uint64_t now; /* cycles; all processors have reached it */
     uint64_t idle_cycles;
     struct cpu *cpu[MACHINE_MAX_CPUS];
-    struct cpu *running;         /* whose turn it is, NULL between turns */
+    struct cpu *running; /* whose turn it is, NULL between turns */
     unsigned cpu_count;
     struct vmx_caps caps;
     struct device_host host;
-    struct device *devices;      /* all, in order of creation */
-    struct board *board;         /* machine/board.c: the parts by name */
-    struct boot_image *image;    /* what to load again at reset */
-    volatile sig_atomic_t stop;  /* nidus_stop */
-    bool ended;                  /* `event` says how */
+    struct device *devices;     /* all, in order of creation */
+    struct board *board;        /* machine/board.c: the parts by name */
+    struct boot_image *image;   /* what to load again at reset */
+    volatile sig_atomic_t stop; /* nidus_stop */
+    bool ended;                 /* `event` says how */
     bool reset_wanted;
     enum nidus_event event;
     int exit_code;
-    uint64_t entropy[2];         /* state of the deterministic generator */
-    unsigned monitor_cpu;        /* the processor that the monitor looks at */
+    uint64_t entropy[2];  /* state of the deterministic generator */
+    unsigned monitor_cpu; /* the processor that the monitor looks at */
 };
 
 /* cycles since power-on, seen from wherever the machine is */

@@ -16,13 +16,13 @@ size_t memory_map(const struct nidus *m, struct memory_range *out, size_t max)
 {
     uint64_t low = memory_low(m->config.ram), high = m->config.ram - low;
     const struct memory_range all[] = {
-        {0, 0x9fc00, MEMORY_RAM},
-        {0x9fc00, 0x400, MEMORY_RESERVED}, /* extended BIOS data */
-        {0xe0000, 0x20000, MEMORY_RESERVED},
-        {MIB, low - MIB, MEMORY_RAM},
-        {PCI_ECAM_BASE, PCI_ECAM_BYTES, MEMORY_RESERVED},
-        {0xfed1c000, 0x4000, MEMORY_RESERVED}, /* RCBA */
-        {UINT64_C(0x100000000), high, MEMORY_RAM},
+        { 0, 0x9fc00, MEMORY_RAM },
+        { 0x9fc00, 0x400, MEMORY_RESERVED }, /* extended BIOS data */
+        { 0xe0000, 0x20000, MEMORY_RESERVED },
+        { MIB, low - MIB, MEMORY_RAM },
+        { PCI_ECAM_BASE, PCI_ECAM_BYTES, MEMORY_RESERVED },
+        { 0xfed1c000, 0x4000, MEMORY_RESERVED }, /* RCBA */
+        { UINT64_C(0x100000000), high, MEMORY_RAM },
     };
     size_t n = 0;
 

@@ -41,8 +41,10 @@ static void info_blocks(struct nidus *m, struct cpu *cpu, FILE *out)
     struct block_cache_stats s;
 
     blocks_stats(cpu, &s);
-    fprintf(out, "built %" PRIu64 ", invalidated %" PRIu64 ", flushes %" PRIu64 ", %" PRIu64
-                 " KiB in use\n", s.built, s.invalidated, s.flushes, s.bytes >> 10);
+    fprintf(out,
+            "built %" PRIu64 ", invalidated %" PRIu64 ", flushes %" PRIu64 ", %" PRIu64
+            " KiB in use\n",
+            s.built, s.invalidated, s.flushes, s.bytes >> 10);
 }
 
 static void info_vmx(struct nidus *m, struct cpu *cpu, FILE *out)
@@ -119,7 +121,7 @@ static void mem_table(struct nidus *m, struct mem_run *r, uint64_t table, unsign
 
 static void info_mem(struct nidus *m, struct cpu *cpu, FILE *out)
 {
-    struct mem_run r = {.out = out};
+    struct mem_run r = { .out = out };
 
     if (!(cpu->cr0 & CR0_PG) || cpu->mmu.paging.stage2 || !(cpu->cr4 & CR4_PAE)) {
         fprintf(out, "shown for PAE and 4-level paging without EPT only\n");
@@ -138,9 +140,9 @@ static const struct {
     const char *name;
     info_fn *show;
 } infos[] = {
-    {"registers", info_registers}, {"mem", info_mem},   {"tlb", info_tlb},
-    {"vmcs", info_vmcs},           {"vmx", info_vmx},   {"ept", info_ept},
-    {"mtree", info_mtree},         {"blocks", info_blocks}, {"devices", info_devices},
+    { "registers", info_registers }, { "mem", info_mem },       { "tlb", info_tlb },
+    { "vmcs", info_vmcs },           { "vmx", info_vmx },       { "ept", info_ept },
+    { "mtree", info_mtree },         { "blocks", info_blocks }, { "devices", info_devices },
 };
 
 static void monitor_info(struct nidus *m, char *args, FILE *out)
@@ -174,7 +176,7 @@ struct format {
 
 static const char *parse_format(const char *s, struct format *f)
 {
-    *f = (struct format){1, 4, 'x'};
+    *f = (struct format){ 1, 4, 'x' };
     if (*s != '/')
         return s;
     if (isdigit((unsigned char)*++s)) {
@@ -284,7 +286,7 @@ static const struct {
     command_fn *run;
     const char *help;
 } commands[] = {
-#define MONITOR(name, shortest, args, run, help) {#name, shortest, args, run, help},
+#define MONITOR(name, shortest, args, run, help) { #name, shortest, args, run, help },
 #include "machine/monitor.def"
 };
 

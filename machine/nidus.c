@@ -106,7 +106,7 @@ static bool parse_cpu(struct nidus *m, const char *text, const struct cpu_model 
 
 static bool create_cpus(struct nidus *m, struct err *e)
 {
-    uint64_t features[FEATURE_WORDS] = {0};
+    uint64_t features[FEATURE_WORDS] = { 0 };
     const struct cpu_model *model = NULL;
 
     vmx_caps_init(&m->caps);
@@ -130,14 +130,17 @@ static bool create_cpus(struct nidus *m, struct err *e)
 
 static bool create(struct nidus *m, struct err *e)
 {
-    m->clock = (struct clock){.now = clock_now_cb, .sooner = clock_sooner, .owner = m};
+    m->clock = (struct clock){ .now = clock_now_cb, .sooner = clock_sooner, .owner = m };
     m->bus = bus_create();
     m->ports = ports_create();
     m->entropy[0] = m->config.entropy ^ UINT64_C(0x9e3779b97f4a7c15);
     m->entropy[1] = UINT64_C(0xbf58476d1ce4e5b9);
     m->host = (struct device_host){
-        .clock = &m->clock, .bus = m->bus, .ports = m->ports,
-        .outside = {.owner = m, .entropy = entropy_bytes, .wall_seconds = wall_seconds}};
+        .clock = &m->clock,
+        .bus = m->bus,
+        .ports = m->ports,
+        .outside = { .owner = m, .entropy = entropy_bytes, .wall_seconds = wall_seconds }
+    };
     return bus_add_ram(m->bus, m->config.ram, memory_low(m->config.ram), e) && create_cpus(m, e) &&
            board_create(m, e);
 }
@@ -145,7 +148,7 @@ static bool create(struct nidus *m, struct err *e)
 struct nidus *nidus_create(const struct nidus_config *config, char *error)
 {
     struct nidus *m = calloc(1, sizeof *m);
-    struct err e = {""};
+    struct err e = { "" };
 
     if (!m)
         return NULL;
@@ -196,7 +199,7 @@ static bool start(struct nidus *m, struct err *e)
 
 void nidus_reset(struct nidus *m)
 {
-    struct err e = {""};
+    struct err e = { "" };
 
     start(m, &e); /* it has worked before */
 }
@@ -205,8 +208,8 @@ void nidus_reset(struct nidus *m)
 
 bool nidus_add_char(struct nidus *m, const char *device, const struct nidus_char *c, char *error)
 {
-    struct char_backend out = {.owner = c->owner, .write = c->write};
-    struct err e = {""};
+    struct char_backend out = { .owner = c->owner, .write = c->write };
+    struct err e = { "" };
     bool good;
 
     if (strncmp(device, "serial", 6) == 0 && device[6] >= '0' && device[6] <= '3' && !device[7])
@@ -231,11 +234,14 @@ _Static_assert((int)BLOCK_NO_SPACE == (int)NIDUS_BLOCK_NO_SPACE, "results pass t
 bool nidus_add_disk(struct nidus *m, const struct nidus_block *disk, char *error)
 {
     struct block_backend b = {
-        .owner = disk->owner, .size = disk->size, .read_only = disk->read_only,
-        .read = (enum block_result (*)(void *, uint64_t, uint8_t *, size_t))disk->read,
-        .write = (enum block_result (*)(void *, uint64_t, const uint8_t *, size_t))disk->write,
-        .flush = (enum block_result (*)(void *))disk->flush};
-    struct err e = {""};
+        .owner = disk->owner,
+        .size = disk->size,
+        .read_only = disk->read_only,
+        .read = (enum block_result(*)(void *, uint64_t, uint8_t *, size_t))disk->read,
+        .write = (enum block_result(*)(void *, uint64_t, const uint8_t *, size_t))disk->write,
+        .flush = (enum block_result(*)(void *))disk->flush
+    };
+    struct err e = { "" };
 
     return board_add_disk(m, &b, &e) || fail(error, &e);
 }
@@ -283,15 +289,15 @@ static const struct {
     const char *name, *title;
     bool (*add)(struct nidus *m, const char *text, struct err *e);
 } addable[] = {
-    {"virtio-rng-pci", "entropy for the guest", add_rng},
-    {"isa-debug-exit", "a port that ends nidus: iobase=0x501,iosize=2", add_exit_port},
-    {"pc-testdev", "the test device of kvm-unit-tests", add_testdev},
+    { "virtio-rng-pci", "entropy for the guest", add_rng },
+    { "isa-debug-exit", "a port that ends nidus: iobase=0x501,iosize=2", add_exit_port },
+    { "pc-testdev", "the test device of kvm-unit-tests", add_testdev },
 };
 
 bool nidus_add_device(struct nidus *m, const char *device, char *error)
 {
     size_t n = strcspn(device, ",");
-    struct err e = {""};
+    struct err e = { "" };
 
     for (size_t i = 0; i < sizeof addable / sizeof addable[0]; i++) {
         if (strlen(addable[i].name) == n && strncmp(device, addable[i].name, n) == 0)
@@ -322,7 +328,7 @@ bool nidus_load_kernel(struct nidus *m, struct nidus_blob kernel, struct nidus_b
                        const char *command_line, char *error)
 {
     struct boot_image *image = calloc(1, sizeof *image);
-    struct err e = {""};
+    struct err e = { "" };
 
     if (!image)
         return fail(error, (err_set(&e, "out of memory"), &e));
@@ -343,6 +349,6 @@ bool nidus_load_kernel(struct nidus *m, struct nidus_blob kernel, struct nidus_b
 
 bool nidus_load_builtin(struct nidus *m, char *error)
 {
-    return nidus_load_kernel(m, (struct nidus_blob){hello_vmx, sizeof hello_vmx},
-                             (struct nidus_blob){NULL, 0}, "", error);
+    return nidus_load_kernel(m, (struct nidus_blob){ hello_vmx, sizeof hello_vmx },
+                             (struct nidus_blob){ NULL, 0 }, "", error);
 }

@@ -10,7 +10,7 @@
 
 void nidus_get_stats(const struct nidus *m, struct nidus_stats *out)
 {
-    *out = (struct nidus_stats){.cycles = machine_now(m), .idle_cycles = m->idle_cycles};
+    *out = (struct nidus_stats){ .cycles = machine_now(m), .idle_cycles = m->idle_cycles };
     for (unsigned i = 0; i < m->cpu_count; i++) {
         out->instructions += m->cpu[i]->insn_count;
         out->vm_exits += vmx_exit_count(m->cpu[i]);
@@ -23,13 +23,14 @@ void nidus_show_stats(const struct nidus *m, FILE *out)
     struct nidus_stats s;
 
     nidus_get_stats(m, &s);
-    fprintf(out, "{\n  \"cycles\": %" PRIu64 ",\n  \"idle_cycles\": %" PRIu64
-                 ",\n  \"instructions\": %" PRIu64 ",\n  \"vm_entries\": %" PRIu64
-                 ",\n  \"vm_exits\": %" PRIu64 "\n}\n",
+    fprintf(out,
+            "{\n  \"cycles\": %" PRIu64 ",\n  \"idle_cycles\": %" PRIu64
+            ",\n  \"instructions\": %" PRIu64 ",\n  \"vm_entries\": %" PRIu64
+            ",\n  \"vm_exits\": %" PRIu64 "\n}\n",
             s.cycles, s.idle_cycles, s.instructions, s.vm_entries, s.vm_exits);
 }
 
-static struct trace_point *const *const trace_lists[] = {trace_devices, vmx_trace_points};
+static struct trace_point *const *const trace_lists[] = { trace_devices, vmx_trace_points };
 
 bool nidus_trace(struct nidus *m, const char *pattern)
 {

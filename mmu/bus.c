@@ -196,8 +196,12 @@ void bus_map(struct bus *b, uint64_t base, uint64_t size, const char *name,
 {
     ASSERT(size > 0 && base + size - 1 >= base);
     *bus_append(b) = (struct bus_range){
-        .first = base, .last = base + size - 1, .origin = base,
-        .name = name, .ops = ops, .owner = owner,
+        .first = base,
+        .last = base + size - 1,
+        .origin = base,
+        .name = name,
+        .ops = ops,
+        .owner = owner,
     };
     bus_map_changed(b);
 }
@@ -207,7 +211,11 @@ void bus_map_rom(struct bus *b, uint64_t base, const uint8_t *bytes, uint64_t si
 {
     ASSERT(size > 0 && base + size - 1 >= base);
     *bus_append(b) = (struct bus_range){
-        .first = base, .last = base + size - 1, .origin = base, .name = name, .rom = bytes,
+        .first = base,
+        .last = base + size - 1,
+        .origin = base,
+        .name = name,
+        .rom = bytes,
     };
     bus_map_changed(b);
 }
@@ -218,7 +226,7 @@ static void bus_cut(struct bus *b, unsigned index, uint64_t first, uint64_t last
 {
     struct bus_range *r = &b->mapped[index];
     struct bus_range above = *r;
-    bool has_below = r->first < first, has_above = r->last > last;
+    bool has_below = r->first<first, has_above = r->last> last;
 
     above.first = last + 1;
     if (has_below)

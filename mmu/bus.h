@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "mmu/io_ops.h"
 
-#define PAGE_SIZE  UINT64_C(4096)
-#define PAGE_MASK  (~(PAGE_SIZE - 1))
+#define PAGE_SIZE UINT64_C(4096)
+#define PAGE_MASK (~(PAGE_SIZE - 1))
 #define PAGE_SHIFT 12
 
 struct bus;

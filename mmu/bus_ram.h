@@ -7,8 +7,8 @@
 #include "mmu/bus.h"
 #include "mmu/ram.h"
 
-#define BUS_HIGH_RAM BIT(32)    /* where RAM continues above the PCI hole */
-#define BUS_NOT_RAM  UINT64_MAX
+#define BUS_HIGH_RAM BIT(32) /* where RAM continues above the PCI hole */
+#define BUS_NOT_RAM UINT64_MAX
 
 /* A page flag of the bus's own: a device or ROM lies over (part of) this page of RAM. */
 enum { PAGE_COVERED = 128 };
@@ -64,17 +64,10 @@ static inline uint64_t native_load(const void *at, unsigned size)
     uint64_t v = 0;
 
     switch (size) {
-    case 1:
-        memcpy(&v, at, 1);
-        break;
-    case 2:
-        memcpy(&v, at, 2);
-        break;
-    case 4:
-        memcpy(&v, at, 4);
-        break;
-    default:
-        memcpy(&v, at, 8);
+    case 1: memcpy(&v, at, 1); break;
+    case 2: memcpy(&v, at, 2); break;
+    case 4: memcpy(&v, at, 4); break;
+    default: memcpy(&v, at, 8);
     }
     return v;
 }
@@ -82,17 +75,10 @@ static inline uint64_t native_load(const void *at, unsigned size)
 static inline void native_store(void *at, uint64_t v, unsigned size)
 {
     switch (size) {
-    case 1:
-        memcpy(at, &v, 1);
-        break;
-    case 2:
-        memcpy(at, &v, 2);
-        break;
-    case 4:
-        memcpy(at, &v, 4);
-        break;
-    default:
-        memcpy(at, &v, 8);
+    case 1: memcpy(at, &v, 1); break;
+    case 2: memcpy(at, &v, 2); break;
+    case 4: memcpy(at, &v, 4); break;
+    default: memcpy(at, &v, 8);
     }
 }
 

@@ -10,8 +10,8 @@
 
 static void flush_entry(struct tlb_view *v, unsigned i)
 {
-    v->entry[i] = (struct tlb_entry){TLB_NONE, TLB_NONE, TLB_NONE, 0};
-    v->detail[i] = (struct tlb_detail){0, 0};
+    v->entry[i] = (struct tlb_entry){ TLB_NONE, TLB_NONE, TLB_NONE, 0 };
+    v->detail[i] = (struct tlb_detail){ 0, 0 };
 }
 
 static void flush_view(struct tlb_view *v, bool globals)

@@ -59,7 +59,10 @@ static void gpa_enter(struct gpa_cache_entry *e, const struct stage2 *s2,
                 (old & (GPA_WALK | GPA_WALK_AD));
     }
     *e = (struct gpa_cache_entry){
-        .gpa = page | bits, .pa = out->pa & PAGE_MASK, .tag = s2->tag, .mode = s2->mode,
+        .gpa = page | bits,
+        .pa = out->pa & PAGE_MASK,
+        .tag = s2->tag,
+        .mode = s2->mode,
     };
 }
 
@@ -68,7 +71,7 @@ bool gpa_translate(struct mmu *m, const struct stage2_query *q, enum mmu_access 
 {
     const struct stage2 *s2 = m->paging.stage2;
     struct gpa_cache_entry *e = gpa_at(m, s2, q->gpa);
-    struct stage2_out out = {0};
+    struct stage2_out out = { 0 };
 
     if (likely(gpa_hit(e, s2, q))) {
         page->pa = e->pa | (q->gpa & ~PAGE_MASK);
@@ -80,7 +83,10 @@ bool gpa_translate(struct mmu *m, const struct stage2_query *q, enum mmu_access 
         if (((e->gpa ^ q->gpa) & PAGE_MASK) == 0 && !(q->access & S2_PEEK))
             e->gpa = 0;
         *f = (struct mmu_fault){
-            .kind = FAULT_STAGE2, .access = access, .linear = q->linear, .gpa = q->gpa,
+            .kind = FAULT_STAGE2,
+            .access = access,
+            .linear = q->linear,
+            .gpa = q->gpa,
             .stage2 = out,
         };
         return false;

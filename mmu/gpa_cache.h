@@ -8,8 +8,8 @@
 #define GPA_CACHE_ENTRIES 1024
 
 struct gpa_cache_entry {
-    uint64_t gpa;  /* page | GPA_*; 0: no entry */
-    uint64_t pa;   /* page */
+    uint64_t gpa; /* page | GPA_*; 0: no entry */
+    uint64_t pa;  /* page */
     uint64_t tag;
     uint32_t mode;
 };

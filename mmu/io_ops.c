@@ -46,8 +46,7 @@ uint64_t io_read(const struct io_ops *ops, void *owner, uint64_t offset, unsigne
     return v;
 }
 
-void io_write(const struct io_ops *ops, void *owner, uint64_t offset, uint64_t value,
-              unsigned size)
+void io_write(const struct io_ops *ops, void *owner, uint64_t offset, uint64_t value, unsigned size)
 {
     unsigned unit = io_unit(ops->sizes, size);
 

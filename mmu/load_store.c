@@ -34,7 +34,7 @@ static inline enum mmu_view ls_checked_view(struct mmu *m, uint64_t linear, unsi
     if (likely(m->view != VIEW_USER_ALIGNED))
         return m->view;
     if (linear & (size - 1) && (width == 32 || is_canonical(linear, width))) {
-        struct mmu_fault f = {.kind = FAULT_ALIGNMENT, .access = access, .linear = linear};
+        struct mmu_fault f = { .kind = FAULT_ALIGNMENT, .access = access, .linear = linear };
 
         m->fault(m->owner, &f);
     }
@@ -73,7 +73,10 @@ static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear
     struct tlb_view *v = ls_page(m, view, linear, access);
     unsigned i = tlb_index(linear);
     struct ls_part p = {
-        .v = v, .linear = linear, .count = count, .kind = v->detail[i].pa & ~PAGE_MASK,
+        .v = v,
+        .linear = linear,
+        .count = count,
+        .kind = v->detail[i].pa & ~PAGE_MASK,
         .pa = (v->detail[i].pa & PAGE_MASK) | (linear & ~PAGE_MASK),
     };
 
@@ -176,7 +179,7 @@ static void ls_check_end(struct mmu *m, uint64_t linear, size_t count, enum mmu_
     unsigned width = m->context->canonical_width;
 
     if (width != 32 && !is_canonical(linear + count - 1, width)) {
-        struct mmu_fault f = {.kind = FAULT_NONCANONICAL, .access = access, .linear = linear};
+        struct mmu_fault f = { .kind = FAULT_NONCANONICAL, .access = access, .linear = linear };
 
         m->fault(m->owner, &f);
     }

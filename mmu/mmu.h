@@ -18,8 +18,8 @@
 #include "mmu/bus.h"
 #include "mmu/stage2.h"
 
-#define TLB_ENTRIES 1024         /* a view, direct-mapped by bits 21:12 of the linear address */
-#define TLB_NONE    UINT64_C(1)  /* never equal to a page address */
+#define TLB_ENTRIES 1024     /* a view, direct-mapped by bits 21:12 of the linear address */
+#define TLB_NONE UINT64_C(1) /* never equal to a page address */
 
 struct tlb_entry {
     uint64_t read, write, fetch; /* linear address of the page, or TLB_NONE */
@@ -49,17 +49,17 @@ struct mmu_fault {
     enum mmu_fault_kind kind;
     enum mmu_access access;
     uint64_t linear;
-    uint32_t error_code;         /* FAULT_PAGE */
-    uint64_t gpa;                /* FAULT_STAGE2 */
-    struct stage2_out stage2;    /* FAULT_STAGE2 */
+    uint32_t error_code;      /* FAULT_PAGE */
+    uint64_t gpa;             /* FAULT_STAGE2 */
+    struct stage2_out stage2; /* FAULT_STAGE2 */
 };
 
 /* What paging depends on. The processor keeps it current through mmu_set_paging. */
 struct paging {
     uint64_t cr0, cr3, cr4, efer;
-    uint16_t vpid;                /* 0 in root operation */
-    const struct stage2 *stage2;  /* NULL: guest-physical is physical */
-    uint64_t pdpte[4];            /* PAE paging: loaded by mmu_load_pdptes or by a VM entry */
+    uint16_t vpid;               /* 0 in root operation */
+    const struct stage2 *stage2; /* NULL: guest-physical is physical */
+    uint64_t pdpte[4];           /* PAE paging: loaded by mmu_load_pdptes or by a VM entry */
 };
 
 /* A page whose accesses go to a function: the local APIC's page (IA32_APIC_BASE), and the
@@ -90,12 +90,12 @@ struct mmu {
     /* The page that code is being fetched from: a look-up that need not be repeated while running
      * inside it. TLB_NONE after every switch of context or view and every flush. */
     uint64_t fetch_page;
-    uintptr_t fetch_addend;       /* native = linear + fetch_addend */
+    uintptr_t fetch_addend; /* native = linear + fetch_addend */
     enum mmu_view view;
-    uint64_t cost;                /* cycles of walks since the processor last took them */
+    uint64_t cost; /* cycles of walks since the processor last took them */
     struct paging paging;
-    unsigned maxphyaddr;          /* 46 */
-    bool gib_pages;               /* 1-GiB pages exist (CPUID Page1GB); mmu_init says so */
+    unsigned maxphyaddr; /* 46 */
+    bool gib_pages;      /* 1-GiB pages exist (CPUID Page1GB); mmu_init says so */
     struct mmu_special_page special[SPECIAL_COUNT];
     struct bus *bus;
     /* Unwinds to the processor, which raises the exception or the VM exit. */
@@ -107,10 +107,10 @@ struct mmu {
     /* NULL, or: told of every load and store of the instruction's own operands after it has been
      * done (data breakpoints). While it is set nothing hits in the TLB; it must not unwind. */
     mmu_watch_fn *watch;
-    uint64_t walks, fills;         /* statistics for `info tlb` */
+    uint64_t walks, fills;                           /* statistics for `info tlb` */
     struct tlb_context *recent[MMU_RECENT_CONTEXTS]; /* by a hash of the key; NULL or in contexts */
-    struct gpa_cache *gpa_cache;   /* guest-physical mappings */
-    struct bus_listener listener;  /* the MMU's own: code pages and changes of the map */
+    struct gpa_cache *gpa_cache;                     /* guest-physical mappings */
+    struct bus_listener listener; /* the MMU's own: code pages and changes of the map */
 };
 
 /* Clears *m (fault, owner, paging and special pages are filled in afterwards) and listens to the
@@ -135,18 +135,18 @@ void mmu_set_watch(struct mmu *m, mmu_watch_fn *watch);
 bool mmu_load_pdptes(struct mmu *m, uint64_t cr3);
 
 /* ---- invalidation: [SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"] ---- */
-void mmu_flush_all(struct mmu *m);                       /* every context */
+void mmu_flush_all(struct mmu *m); /* every context */
 /* linear and combined mappings of the current VPID */
-void mmu_flush_current(struct mmu *m, bool globals);     /* current PCID, with or without globals */
+void mmu_flush_current(struct mmu *m, bool globals); /* current PCID, with or without globals */
 void mmu_flush_current_all_pcids(struct mmu *m, bool globals);
-void mmu_flush_pcid(struct mmu *m, uint16_t pcid);       /* of the current VPID, not globals */
-void mmu_invlpg(struct mmu *m, uint64_t linear);         /* current PCID, and globals of all */
+void mmu_flush_pcid(struct mmu *m, uint16_t pcid); /* of the current VPID, not globals */
+void mmu_invlpg(struct mmu *m, uint64_t linear);   /* current PCID, and globals of all */
 void mmu_invlpg_pcid(struct mmu *m, uint64_t linear, uint16_t pcid); /* INVPCID type 0: no global */
 /* INVVPID, INVEPT */
 void mmu_flush_vpid(struct mmu *m, uint16_t vpid, bool globals);
 void mmu_flush_vpid_address(struct mmu *m, uint16_t vpid, uint64_t linear);
-void mmu_flush_all_vpids(struct mmu *m);                 /* all VPIDs but 0 */
-void mmu_flush_ept(struct mmu *m, uint64_t ep4ta);       /* combined and guest-physical mappings */
+void mmu_flush_all_vpids(struct mmu *m);           /* all VPIDs but 0 */
+void mmu_flush_ept(struct mmu *m, uint64_t ep4ta); /* combined and guest-physical mappings */
 void mmu_flush_all_ept(struct mmu *m);
 /* withdraw write tags whose physical page is this one (bus_listener.protect_page) */
 void mmu_protect_page(struct mmu *m, uint64_t pa);
@@ -154,8 +154,8 @@ void mmu_protect_page(struct mmu *m, uint64_t pa);
 /* ---- translation ---- */
 
 struct mmu_out {
-    uint64_t pa;         /* physical address of `linear` */
-    struct mmu_fault f;  /* when mmu_translate returned false */
+    uint64_t pa;        /* physical address of `linear` */
+    struct mmu_fault f; /* when mmu_translate returned false */
 };
 
 /**

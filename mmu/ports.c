@@ -70,8 +70,12 @@ void ports_map(struct ports *p, uint16_t base, unsigned count, const char *name,
 {
     ASSERT(count > 0 && base + count <= PORT_COUNT);
     *ports_append(p) = (struct ports_mapping){
-        .first = base, .last = base + count - 1, .origin = base,
-        .name = name, .ops = ops, .owner = owner,
+        .first = base,
+        .last = base + count - 1,
+        .origin = base,
+        .name = name,
+        .ops = ops,
+        .owner = owner,
     };
     ports_paint(p, p->count - 1);
 }
@@ -82,15 +86,14 @@ static void ports_cut(struct ports *p, unsigned index, unsigned first, unsigned 
 {
     struct ports_mapping *r = &p->mapping[index];
     struct ports_mapping above = *r;
-    bool has_below = r->first < first, has_above = r->last > last;
+    bool has_below = r->first<first, has_above = r->last> last;
 
     above.first = last + 1;
     if (has_below)
         r->last = first - 1;
     if (has_below && has_above) {
         ports_append(p);
-        memmove(&p->mapping[index + 2], &p->mapping[index + 1],
-                (p->count - index - 2) * sizeof *r);
+        memmove(&p->mapping[index + 2], &p->mapping[index + 1], (p->count - index - 2) * sizeof *r);
         p->mapping[index + 1] = above;
     } else if (has_above) {
         *r = above;

@@ -24,13 +24,13 @@ struct stage2_query {
 
 struct stage2_out {
     uint64_t pa;
-    uint64_t page_size;         /* of the EPT mapping: 4 KiB, 2 MiB, 1 GiB */
-    bool read, write, execute;  /* rights of the whole mapping; write false also while the EPT
+    uint64_t page_size;        /* of the EPT mapping: 4 KiB, 2 MiB, 1 GiB */
+    bool read, write, execute; /* rights of the whole mapping; write false also while the EPT
                                    dirty flag is clear, so that the first store comes back */
-    unsigned cycles;            /* cost of the walk */
+    unsigned cycles;           /* cost of the walk */
     /* on refusal: */
-    bool misconfig;             /* EPT misconfiguration, else EPT violation */
-    uint64_t qualification;     /* as the VM exit reports it; vmx/ builds it */
+    bool misconfig;         /* EPT misconfiguration, else EPT violation */
+    uint64_t qualification; /* as the VM exit reports it; vmx/ builds it */
 };
 
 struct stage2 {

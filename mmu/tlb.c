@@ -15,7 +15,7 @@
 
 /* What VIEW_USER_ALIGNED looks things up in: nothing is ever here, and nothing is written. */
 static const struct tlb_entry tlb_never[TLB_ENTRIES] = {
-    [0 ... TLB_ENTRIES - 1] = {TLB_NONE, TLB_NONE, TLB_NONE, 0},
+    [0 ... TLB_ENTRIES - 1] = { TLB_NONE, TLB_NONE, TLB_NONE, 0 },
 };
 
 /* ---- contexts ---- */
@@ -41,7 +41,9 @@ static struct tlb_key tlb_key_of(const struct mmu *m)
 {
     const struct paging *p = &m->paging;
     struct tlb_key key = {
-        .vpid = p->vpid, .mode = tlb_mode(p), .apic_access = m->special[SPECIAL_APIC_ACCESS].pa,
+        .vpid = p->vpid,
+        .mode = tlb_mode(p),
+        .apic_access = m->special[SPECIAL_APIC_ACCESS].pa,
     };
 
     if (bit(p->cr4, 17)) /* PCIDE */
@@ -172,7 +174,9 @@ void mmu_init(struct mmu *m, struct bus *bus, unsigned maxphyaddr)
     m->gpa_cache = calloc(1, sizeof *m->gpa_cache);
     ASSERT(m->contexts && m->gpa_cache);
     m->listener = (struct bus_listener){
-        .owner = m, .protect_page = tlb_protect_page, .map_changed = tlb_map_changed,
+        .owner = m,
+        .protect_page = tlb_protect_page,
+        .map_changed = tlb_map_changed,
     };
     bus_listen(bus, &m->listener);
     mmu_switch(m);
@@ -237,7 +241,7 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
 
         v->large_filter[at / 64] |= BIT(at % 64);
     }
-    *e = (struct tlb_entry){TLB_NONE, TLB_NONE, TLB_NONE, 0};
+    *e = (struct tlb_entry){ TLB_NONE, TLB_NONE, TLB_NONE, 0 };
     if (!fill->native)
         return;
     e->addend = (uintptr_t)fill->native - (uintptr_t)fill->linear;
@@ -256,14 +260,13 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
 
 static void tlb_show_entry(const struct tlb_detail *d, unsigned view, FILE *out)
 {
-    static const char *const views[] = {"super", "user", "super-ac"};
-    static const char *const kinds[] = {"", " ROM", " MMIO", " LAPIC", " APIC-access"};
+    static const char *const views[] = { "super", "user", "super-ac" };
+    static const char *const kinds[] = { "", " ROM", " MMIO", " LAPIC", " APIC-access" };
 
     fprintf(out, "  %016" PRIx64 " -> %012" PRIx64 " %7u KiB %c%c%c %s%s%s\n",
             d->linear & PAGE_MASK, d->pa & PAGE_MASK,
-            1u << ((d->linear >> DETAIL_SHIFT_AT & 63) - 10),
-            d->linear & DETAIL_READ ? 'r' : '-', d->linear & DETAIL_WRITE ? 'w' : '-',
-            d->linear & DETAIL_FETCH ? 'x' : '-', views[view],
+            1u << ((d->linear >> DETAIL_SHIFT_AT & 63) - 10), d->linear & DETAIL_READ ? 'r' : '-',
+            d->linear & DETAIL_WRITE ? 'w' : '-', d->linear & DETAIL_FETCH ? 'x' : '-', views[view],
             d->linear & DETAIL_GLOBAL ? " global" : "", kinds[d->pa & ~PAGE_MASK]);
 }
 

@@ -12,8 +12,8 @@
 static_assert(sizeof(struct tlb_entry) == 32, "an entry is addressed by a shift of 5");
 static_assert(offsetof(struct tlb_entry, addend) == 24, "tags first");
 
-#define TLB_CONTEXTS   48
-#define TLB_WORDS      (TLB_ENTRIES / 64)
+#define TLB_CONTEXTS 48
+#define TLB_WORDS (TLB_ENTRIES / 64)
 #define TLB_LARGE_BITS 1024 /* of the filters below */
 #define TLB_WRITE_BITS 4096
 
@@ -130,9 +130,9 @@ struct tlb_fill {
     uint64_t linear, pa; /* pages */
     unsigned detail;     /* DETAIL_* */
     unsigned kind;
-    uint8_t *native;     /* page of RAM or ROM, or NULL */
-    uint8_t *flags;      /* of the page of RAM, or NULL */
-    bool writes;         /* the access is a store */
+    uint8_t *native; /* page of RAM or ROM, or NULL */
+    uint8_t *flags;  /* of the page of RAM, or NULL */
+    bool writes;     /* the access is a store */
 };
 void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill);
 

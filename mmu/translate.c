@@ -23,7 +23,7 @@ static bool translate_canonical(const struct mmu *m, uint64_t *linear, enum mmu_
     }
     if (likely(is_canonical(*linear, width)))
         return true;
-    *f = (struct mmu_fault){.kind = FAULT_NONCANONICAL, .access = access, .linear = *linear};
+    *f = (struct mmu_fault){ .kind = FAULT_NONCANONICAL, .access = access, .linear = *linear };
     return false;
 }
 
@@ -32,7 +32,8 @@ static bool translate_stage2(struct mmu *m, uint64_t linear, enum mmu_access acc
                              const struct walk *w, struct gpa_page *page, struct mmu_fault *f)
 {
     struct stage2_query q = {
-        .gpa = w->gpa, .linear = linear,
+        .gpa = w->gpa,
+        .linear = linear,
         .access = 1u << access | S2_HAS_LINEAR | (w->user ? S2_USER_PAGE : 0) | peek,
     };
 

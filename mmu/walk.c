@@ -18,8 +18,8 @@ enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_PS = 128, PT
 /* of a page-fault error code */
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
-#define PTE_XD        BIT(63)
-#define WALK_MAX      5
+#define PTE_XD BIT(63)
+#define WALK_MAX 5
 #define PAE_PDPTE_RESERVED (BITS(2, 1) | BITS(8, 5))
 
 struct walk_level {
@@ -36,7 +36,10 @@ struct walk_format {
 };
 
 static const struct walk_format walk_32 = {
-    .levels = 2, .entry_bytes = 4, .index_mask = 0x3ff, .level = {{.shift = 22}, {.shift = 12}},
+    .levels = 2,
+    .entry_bytes = 4,
+    .index_mask = 0x3ff,
+    .level = { { .shift = 22 }, { .shift = 12 } },
 };
 
 /* Bits 20:13 of a 4-MiB entry are address bits 39:32 (PSE-36): see walk_pse_reserved. */
@@ -109,7 +112,10 @@ static bool walk_page_fault(struct walk_run *r, uint32_t code)
     if (r->access == MMU_FETCH && fetch_shows)
         code |= PF_I;
     *r->f = (struct mmu_fault){
-        .kind = FAULT_PAGE, .access = r->access, .linear = r->linear, .error_code = code,
+        .kind = FAULT_PAGE,
+        .access = r->access,
+        .linear = r->linear,
+        .error_code = code,
     };
     return false;
 }
@@ -134,7 +140,8 @@ static inline bool walk_entry_pa(struct walk_run *r, uint64_t gpa, unsigned how,
     if (unlikely(m->paging.stage2 != NULL)) {
         struct gpa_page page;
         struct stage2_query q = {
-            .gpa = gpa, .linear = r->linear,
+            .gpa = gpa,
+            .linear = r->linear,
             .access = how | S2_WALK | S2_HAS_LINEAR | (r->peek ? S2_PEEK : 0),
         };
 
@@ -214,8 +221,10 @@ static void walk_keep_hint(const struct walk_run *r)
     struct tlb_context *c = r->m->context;
 
     c->hint[r->linear >> 21 & (WALK_HINTS - 1)] = (struct walk_hint){
-        .epoch = c->walk_epoch, .region = r->linear >> 21,
-        .table = r->entry_gpa[r->used - 1] & PAGE_MASK, .rights = r->above,
+        .epoch = c->walk_epoch,
+        .region = r->linear >> 21,
+        .table = r->entry_gpa[r->used - 1] & PAGE_MASK,
+        .rights = r->above,
     };
 }
 
@@ -328,7 +337,9 @@ bool walk_paging(struct mmu *m, uint64_t linear, enum mmu_access access, enum mm
 
     if (!(mode & MODE_PG)) {
         *w = (struct walk){
-            .gpa = linear, .shift = PAGE_SHIFT, .user = true,
+            .gpa = linear,
+            .shift = PAGE_SHIFT,
+            .user = true,
             .rights = DETAIL_READ | DETAIL_WRITE | DETAIL_FETCH,
         };
         return true;
@@ -354,8 +365,8 @@ bool walk_paging(struct mmu *m, uint64_t linear, enum mmu_access access, enum mm
 bool mmu_load_pdptes(struct mmu *m, uint64_t cr3)
 {
     uint64_t pdpte[4], reserved = PAE_PDPTE_RESERVED | BITS(63, m->maxphyaddr);
-    struct gpa_page page = {.pa = cr3 & BITS(31, 5)};
-    struct stage2_query q = {.gpa = page.pa, .access = S2_READ};
+    struct gpa_page page = { .pa = cr3 & BITS(31, 5) };
+    struct stage2_query q = { .gpa = page.pa, .access = S2_READ };
     struct mmu_fault f;
 
     if (m->paging.stage2 && !gpa_translate(m, &q, MMU_READ, &page, &f))

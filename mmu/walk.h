@@ -5,10 +5,10 @@
 
 /* the mapping that a walk ended in */
 struct walk {
-    uint64_t gpa;    /* of the byte asked for */
-    unsigned shift;  /* log2 of the page size */
-    uint8_t rights;  /* DETAIL_READ, DETAIL_WRITE, DETAIL_FETCH: allowed, and no flag to be set */
-    bool user;       /* a user-mode address */
+    uint64_t gpa;   /* of the byte asked for */
+    unsigned shift; /* log2 of the page size */
+    uint8_t rights; /* DETAIL_READ, DETAIL_WRITE, DETAIL_FETCH: allowed, and no flag to be set */
+    bool user;      /* a user-mode address */
     bool global;
 };
 

@@ -3,8 +3,14 @@
 #include "vmx/vapic.h"
 
 /* exit qualification 15:12 */
-enum { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_FETCH = 2, ACCESS_DELIVERY = 3,
-       ACCESS_PHYSICAL = 15, ACCESS_PHYSICAL_DELIVERY = 10 };
+enum {
+    ACCESS_READ = 0,
+    ACCESS_WRITE = 1,
+    ACCESS_FETCH = 2,
+    ACCESS_DELIVERY = 3,
+    ACCESS_PHYSICAL = 15,
+    ACCESS_PHYSICAL_DELIVERY = 10
+};
 
 static _Noreturn void apic_access_exit(struct vmx *vmx, uint64_t offset, unsigned type)
 {
@@ -17,13 +23,13 @@ static _Noreturn void apic_access_exit(struct vmx *vmx, uint64_t offset, unsigne
 /* Registers that "APIC-register virtualization" covers, a bit for each 16 bytes: ID, version, TPR,
  * EOI, LDR, DFR, SVR, ISR, TMR, IRR, ESR, ICR, LVT, initial count, divide configuration. */
 #define REGISTER(offset) BIT((offset) >> 4)
-#define REGISTERS_READ                                                                           \
-    (REGISTER(0x20) | REGISTER(0x30) | REGISTER(0x80) | REGISTER(0xb0) | REGISTER(0xd0) |        \
-     REGISTER(0xe0) | REGISTER(0xf0) | BITS(0x27, 0x10) | REGISTER(0x280) | REGISTER(0x300) |    \
+#define REGISTERS_READ                                                                        \
+    (REGISTER(0x20) | REGISTER(0x30) | REGISTER(0x80) | REGISTER(0xb0) | REGISTER(0xd0) |     \
+     REGISTER(0xe0) | REGISTER(0xf0) | BITS(0x27, 0x10) | REGISTER(0x280) | REGISTER(0x300) | \
      REGISTER(0x310) | BITS(0x37, 0x32) | REGISTER(0x380) | REGISTER(0x3e0))
-#define REGISTERS_WRITE                                                                          \
-    (REGISTER(0x20) | REGISTER(0x80) | REGISTER(0xb0) | REGISTER(0xd0) | REGISTER(0xe0) |        \
-     REGISTER(0xf0) | REGISTER(0x280) | REGISTER(0x300) | REGISTER(0x310) | BITS(0x37, 0x32) |   \
+#define REGISTERS_WRITE                                                                        \
+    (REGISTER(0x20) | REGISTER(0x80) | REGISTER(0xb0) | REGISTER(0xd0) | REGISTER(0xe0) |      \
+     REGISTER(0xf0) | REGISTER(0x280) | REGISTER(0x300) | REGISTER(0x310) | BITS(0x37, 0x32) | \
      REGISTER(0x380) | REGISTER(0x3e0))
 
 /* at most 4 bytes, all in the low 4 of a register */

@@ -25,35 +25,47 @@ static const uint16_t caps_group_needs[CONTROL_GROUPS + 1] = {
 enum { REG_NONE, REG_BASIC, REG_MISC, REG_EPT_VPID };
 
 struct caps_row {
-    uint8_t group;   /* of a control */
-    uint8_t reg;     /* REG_* of another capability */
+    uint8_t group; /* of a control */
+    uint8_t reg;   /* REG_* of another capability */
     uint8_t bit;
-    bool or_1;       /* default1 class, may be 0 by the TRUE_* MSRs */
-    uint16_t needs;  /* enum vmx_need */
+    bool or_1;        /* default1 class, may be 0 by the TRUE_* MSRs */
+    uint16_t needs;   /* enum vmx_need */
     uint16_t feature; /* enum feature */
     const char *qemu, *title;
 };
 
 static const struct caps_row caps_rows[NEED_COUNT] = {
-    [NEED_BASE] = {.group = CONTROL_GROUPS, .qemu = "", .title = "VMX"},
-#define CONTROL(grp, n, name, qemu_name, need, feat, text)                                       \
-    [NEED_##grp##_##name] = {.group = GROUP_##grp, .bit = (n), .needs = NEED_##need,             \
-                             .feature = FEAT_##feat, .qemu = (qemu_name), .title = (text)},
-#define CONTROL_OR_1(grp, n, name, qemu_name, need, feat, text)                                  \
-    [NEED_##grp##_##name] = {.group = GROUP_##grp, .bit = (n), .or_1 = true,                     \
-                             .needs = NEED_##need, .feature = FEAT_##feat, .qemu = (qemu_name),  \
-                             .title = (text)},
+    [NEED_BASE] = { .group = CONTROL_GROUPS, .qemu = "", .title = "VMX" },
+#define CONTROL(grp, n, name, qemu_name, need, feat, text) \
+    [NEED_##grp##_##name] = { .group = GROUP_##grp,        \
+                              .bit = (n),                  \
+                              .needs = NEED_##need,        \
+                              .feature = FEAT_##feat,      \
+                              .qemu = (qemu_name),         \
+                              .title = (text) },
+#define CONTROL_OR_1(grp, n, name, qemu_name, need, feat, text) \
+    [NEED_##grp##_##name] = { .group = GROUP_##grp,             \
+                              .bit = (n),                       \
+                              .or_1 = true,                     \
+                              .needs = NEED_##need,             \
+                              .feature = FEAT_##feat,           \
+                              .qemu = (qemu_name),              \
+                              .title = (text) },
 #include "vmx/controls.def"
-#define CAPABILITY(register_, n, name, qemu_name, need, text)                                    \
-    [NEED_##name] = {.group = CONTROL_GROUPS, .reg = REG_##register_, .bit = (n),                \
-                     .needs = NEED_##need, .feature = FEAT_BASE, .qemu = (qemu_name),            \
-                     .title = (text)},
+#define CAPABILITY(register_, n, name, qemu_name, need, text) \
+    [NEED_##name] = { .group = CONTROL_GROUPS,                \
+                      .reg = REG_##register_,                 \
+                      .bit = (n),                             \
+                      .needs = NEED_##need,                   \
+                      .feature = FEAT_BASE,                   \
+                      .qemu = (qemu_name),                    \
+                      .title = (text) },
 #include "vmx/caps.def"
 };
 
 void vmx_caps_init(struct vmx_caps *caps)
 {
-    *caps = (struct vmx_caps){.maxphyaddr = 46};
+    *caps = (struct vmx_caps){ .maxphyaddr = 46 };
     memset(caps->on, true, sizeof caps->on);
 }
 
@@ -136,8 +148,9 @@ static void caps_controls(struct vmx_caps *caps)
 
 void vmx_caps_settle(struct vmx_caps *caps, const uint64_t *features, uint64_t cr4_valid)
 {
-    uint64_t *reg[] = {[REG_BASIC] = &caps->basic, [REG_MISC] = &caps->misc,
-                       [REG_EPT_VPID] = &caps->ept_vpid};
+    uint64_t *reg[] = {
+        [REG_BASIC] = &caps->basic, [REG_MISC] = &caps->misc, [REG_EPT_VPID] = &caps->ept_vpid
+    };
 
     caps_close(caps, features);
     caps_controls(caps);
@@ -191,8 +204,11 @@ bool vmx_caps_msr(const struct vmx_caps *caps, uint32_t msr, uint64_t *value)
         *value = caps->ept_vpid;
         exists = caps->on[NEED_PROC2_EPT] || caps->on[NEED_PROC2_VPID];
         break;
-    case 0x48d: case 0x48e: case 0x48f: case 0x490: {
-        static const uint8_t groups[] = {GROUP_PIN, GROUP_PROC, GROUP_EXIT, GROUP_ENTRY};
+    case 0x48d:
+    case 0x48e:
+    case 0x48f:
+    case 0x490: {
+        static const uint8_t groups[] = { GROUP_PIN, GROUP_PROC, GROUP_EXIT, GROUP_ENTRY };
 
         *value = caps_true(caps, groups[msr - 0x48d]);
         exists = caps->on[NEED_TRUE_CONTROLS];

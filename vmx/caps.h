@@ -10,8 +10,15 @@
 /* the VMCS regions' identity: changes whenever their layout does */
 #define VMCS_REVISION 0x6e310001u
 
-enum control_group { GROUP_PIN, GROUP_PROC, GROUP_PROC2, GROUP_EXIT, GROUP_ENTRY, GROUP_VMFUNC,
-                     CONTROL_GROUPS };
+enum control_group {
+    GROUP_PIN,
+    GROUP_PROC,
+    GROUP_PROC2,
+    GROUP_EXIT,
+    GROUP_ENTRY,
+    GROUP_VMFUNC,
+    CONTROL_GROUPS
+};
 
 /* PIN_NMI and the like: the bit in its field */
 enum {
@@ -20,11 +27,11 @@ enum {
 #include "vmx/controls.def"
 };
 #define VMX_CONTROL(control) ((uint32_t)1 << control##_BIT)
-#define PIN(name)    VMX_CONTROL(PIN_##name)
-#define PROC(name)   VMX_CONTROL(PROC_##name)
-#define PROC2(name)  VMX_CONTROL(PROC2_##name)
-#define EXIT(name)   VMX_CONTROL(EXIT_##name)
-#define ENTRY(name)  VMX_CONTROL(ENTRY_##name)
+#define PIN(name) VMX_CONTROL(PIN_##name)
+#define PROC(name) VMX_CONTROL(PROC_##name)
+#define PROC2(name) VMX_CONTROL(PROC2_##name)
+#define EXIT(name) VMX_CONTROL(EXIT_##name)
+#define ENTRY(name) VMX_CONTROL(ENTRY_##name)
 #define VMFUNC(name) VMX_CONTROL(VMFUNC_##name)
 
 /* rows, of both files; NEED_BASE is what every VMX processor has */
@@ -39,7 +46,7 @@ enum vmx_need {
 };
 
 struct vmx_caps {
-    bool on[NEED_COUNT];  /* by vmx_caps_init, vmx_feature_set and vmx_caps_settle */
+    bool on[NEED_COUNT]; /* by vmx_caps_init, vmx_feature_set and vmx_caps_settle */
     uint8_t maxphyaddr;
     /* derived by vmx_caps_settle: */
     uint32_t must_1[CONTROL_GROUPS]; /* by the TRUE_* MSRs where these exist */
@@ -47,7 +54,7 @@ struct vmx_caps {
     uint64_t basic, misc, ept_vpid;
     uint64_t cr0_fixed_0, cr0_fixed_1, cr4_fixed_0, cr4_fixed_1; /* FIXED0: bits that must be 1 */
     unsigned max_cr3_targets;
-    unsigned timer_shift;   /* the preemption timer counts TSC >> timer_shift */
+    unsigned timer_shift; /* the preemption timer counts TSC >> timer_shift */
 };
 
 /* everything this implementation has */

@@ -8,16 +8,17 @@
 #include "vmx/trace.h"
 
 const struct entry_check_row entry_check_rows[CHECK_COUNT] = {
-    [CHECK_NONE] = {"none", SDM_ENTRY_BASIC},
-#define ENTRY_CHECK(id, section, error, when, must, ...) [CHECK_##id] = {#id, SDM_##section},
-#define SEGMENT_CHECK(id, segments, when, must, text) [CHECK_##id] = {#id, SDM_ENTRY_GUEST_SEGMENTS},
+    [CHECK_NONE] = { "none", SDM_ENTRY_BASIC },
+#define ENTRY_CHECK(id, section, error, when, must, ...) [CHECK_##id] = { #id, SDM_##section },
+#define SEGMENT_CHECK(id, segments, when, must, text) \
+    [CHECK_##id] = { #id, SDM_ENTRY_GUEST_SEGMENTS },
 #define ENTRY_WHEN(condition)
 #define ENTRY_END
 #include "vmx/entry_checks.def"
 };
 
 const struct sdm_row sdm_rows[SDM_COUNT] = {
-#define SDM_SECTION(id, volume, number, title) [SDM_##id] = {volume, number, title},
+#define SDM_SECTION(id, volume, number, title) [SDM_##id] = { volume, number, title },
 #include "vmx/sdm.def"
 };
 
@@ -138,8 +139,14 @@ static bool pdptes_in_memory_valid(const struct vmx *vmx, uint64_t cr3)
 }
 
 enum {
-    IN_ES = 1 << VSEG_ES, IN_CS = 1 << VSEG_CS, IN_SS = 1 << VSEG_SS, IN_DS = 1 << VSEG_DS,
-    IN_FS = 1 << VSEG_FS, IN_GS = 1 << VSEG_GS, IN_LDTR = 1 << VSEG_LDTR, IN_TR = 1 << VSEG_TR,
+    IN_ES = 1 << VSEG_ES,
+    IN_CS = 1 << VSEG_CS,
+    IN_SS = 1 << VSEG_SS,
+    IN_DS = 1 << VSEG_DS,
+    IN_FS = 1 << VSEG_FS,
+    IN_GS = 1 << VSEG_GS,
+    IN_LDTR = 1 << VSEG_LDTR,
+    IN_TR = 1 << VSEG_TR,
     IN_DATA = IN_ES | IN_SS | IN_DS | IN_FS | IN_GS
 };
 
@@ -174,7 +181,7 @@ entry_fail(struct vmx *vmx, enum entry_check id, enum vm_error error, const char
 static enum vm_error entry_fail_segment(struct vmx *vmx, enum entry_check id, unsigned s,
                                         const char *text)
 {
-    static const char names[VSEG_COUNT][5] = {"ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR"};
+    static const char names[VSEG_COUNT][5] = { "ES", "CS", "SS", "DS", "FS", "GS", "LDTR", "TR" };
     const struct vmcs_segment *g = &vmx->current->guest.seg[s];
 
     return entry_fail(vmx, id, VMERR_GUEST_STATE,
@@ -202,18 +209,18 @@ enum vm_error entry_check(struct vmx *vmx)
         .vector = v->ctl.intr_info & 0xff,
     };
 
-#define ENTRY_CHECK(id, section, error, when, must, ...)                                         \
-    if ((when) && unlikely(!(must)))                                                             \
+#define ENTRY_CHECK(id, section, error, when, must, ...) \
+    if ((when) && unlikely(!(must)))                     \
         return entry_fail(vmx, CHECK_##id, error, __VA_ARGS__);
-#define SEGMENT_CHECK(id, segments, when, must, text)                                            \
-    for (unsigned s = 0; s < VSEG_COUNT; s++) {                                                  \
-        const struct vmcs_segment *g = &v->guest.seg[s];                                         \
-                                                                                                 \
-        if ((segments) >> s & 1 && (when) && unlikely(!(must)))                                  \
-            return entry_fail_segment(vmx, CHECK_##id, s, text);                                 \
+#define SEGMENT_CHECK(id, segments, when, must, text)            \
+    for (unsigned s = 0; s < VSEG_COUNT; s++) {                  \
+        const struct vmcs_segment *g = &v->guest.seg[s];         \
+                                                                 \
+        if ((segments) >> s & 1 && (when) && unlikely(!(must)))  \
+            return entry_fail_segment(vmx, CHECK_##id, s, text); \
     }
 #define ENTRY_WHEN(condition) if (condition) {
-#define ENTRY_END             }
+#define ENTRY_END }
 #include "vmx/entry_checks.def"
     return 0;
 }

@@ -117,8 +117,14 @@ void entry_load_guest(struct vmx *vmx)
 
 /* ---- MSR areas: 16 bytes an entry, index, reserved, value ---- */
 
-enum { MSR_FS_BASE = 0xc0000100, MSR_GS_BASE = 0xc0000101, MSR_SMM_MONITOR_CTL = 0x9b,
-       MSR_SMBASE = 0x9e, MSR_BIOS_UPDT_TRIG = 0x79, MSR_BIOS_SIGN_ID = 0x8b };
+enum {
+    MSR_FS_BASE = 0xc0000100,
+    MSR_GS_BASE = 0xc0000101,
+    MSR_SMM_MONITOR_CTL = 0x9b,
+    MSR_SMBASE = 0x9e,
+    MSR_BIOS_UPDT_TRIG = 0x79,
+    MSR_BIOS_SIGN_ID = 0x8b
+};
 
 /* More than IA32_VMX_MISC[27:25] recommends is undefined; here the first one too many cannot be
  * loaded or stored. */
@@ -160,8 +166,8 @@ bool msr_area_store(struct vmx *vmx, const struct vmcs_msr_area *area)
         uint64_t at = area->address + (uint64_t)i * 16, value;
         uint64_t index = bus_read(cpu->bus, at, 8);
 
-        if (i >= MSR_AREA_MAX || index >> 32 != 0 || index == MSR_SMBASE || is_x2apic_msr((uint32_t)index) ||
-            !msr_read(cpu, (uint32_t)index, &value))
+        if (i >= MSR_AREA_MAX || index >> 32 != 0 || index == MSR_SMBASE ||
+            is_x2apic_msr((uint32_t)index) || !msr_read(cpu, (uint32_t)index, &value))
             return false;
         bus_write(cpu->bus, at + 8, value, 8);
         cpu_charge(cpu, COST_MSR_ENTRY);

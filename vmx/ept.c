@@ -1,5 +1,6 @@
-/* Extended page tables: the walk, accessed and dirty flags, page-modification logging, violations and
- * misconfigurations. Implements struct stage2. [SDM 3C "The Extended Page Table Mechanism (EPT)"]
+/* Extended page tables: the walk, accessed and dirty flags, page-modification logging, violations
+ * and misconfigurations. Implements struct stage2.
+ * [SDM 3C "The Extended Page Table Mechanism (EPT)"]
  *
  * Guest-physical mappings are cached by mmu/gpa_cache.c; here every translation is a fresh walk. */
 #include "vmx/state.h"
@@ -47,18 +48,18 @@ static bool ept_type_reserved(uint64_t entry)
 }
 
 /* [SDM 3C "EPT Misconfigurations"]: what a present entry must not be, and the words for it */
-#define EPT_MISCONFIGURATIONS(X)                                                                 \
-    X((entry & (EPT_R | EPT_W)) == EPT_W, "writable but not readable")                           \
-    X((entry & EPT_RWX) == EPT_X && !vmx_has(caps, NEED_EPT_EXECUTE_ONLY),                       \
-      "execute-only, which IA32_VMX_EPT_VPID_CAP does not offer")                                \
-    X(entry & ept_reserved(caps, entry, level), "a reserved bit is set")                         \
+#define EPT_MISCONFIGURATIONS(X)                                           \
+    X((entry & (EPT_R | EPT_W)) == EPT_W, "writable but not readable")     \
+    X((entry & EPT_RWX) == EPT_X && !vmx_has(caps, NEED_EPT_EXECUTE_ONLY), \
+      "execute-only, which IA32_VMX_EPT_VPID_CAP does not offer")          \
+    X(entry &ept_reserved(caps, entry, level), "a reserved bit is set")    \
     X(ept_is_leaf(caps, entry, level) && ept_type_reserved(entry), "memory type 2, 3 or 7")
 
 /* the rule that an entry breaks, or NULL */
 static const char *ept_misconfigured(const struct vmx_caps *caps, uint64_t entry, unsigned level)
 {
-#define EPT_RULE(broken, text)                                                                   \
-    if (unlikely(broken))                                                                        \
+#define EPT_RULE(broken, text) \
+    if (unlikely(broken))      \
         return text;
     EPT_MISCONFIGURATIONS(EPT_RULE)
 #undef EPT_RULE
@@ -70,9 +71,9 @@ static const char *ept_misconfigured(const struct vmx_caps *caps, uint64_t entry
 struct ept_walk {
     const struct vmcs *v;
     uint64_t gpa;
-    unsigned wanted;         /* EPT_R, EPT_W, EPT_X of this access */
-    unsigned rights;         /* of all entries together */
-    unsigned level;          /* of the last entry */
+    unsigned wanted; /* EPT_R, EPT_W, EPT_X of this access */
+    unsigned rights; /* of all entries together */
+    unsigned level;  /* of the last entry */
     uint64_t entry[EPT_LEVELS], at[EPT_LEVELS];
     const char *misconfig;
 };
@@ -162,7 +163,7 @@ static uint64_t ept_qualification(const struct ept_walk *w, unsigned access)
 static bool ept_translate(void *owner, const struct stage2_query *q, struct stage2_out *out)
 {
     struct vmx *vmx = owner;
-    struct ept_walk w = {.v = vmx->current, .gpa = q->gpa};
+    struct ept_walk w = { .v = vmx->current, .gpa = q->gpa };
     bool ad = w.v->ctl.eptp & EPTP_AD, reached;
     uint64_t offset_mask;
 
@@ -211,7 +212,7 @@ __attribute__((noreturn)) void ept_fault(struct cpu *cpu, const struct mmu_fault
      * blocking by NMI. */
     uint64_t unblocking = cpu->iret_unblocked_nmi && !cpu->delivering ? BIT(12) : 0;
     bool pml = f->stage2.qualification & EPT_PML_FULL;
-    struct vm_exit x = {.guest_physical = f->gpa};
+    struct vm_exit x = { .guest_physical = f->gpa };
 
     if (f->stage2.misconfig) {
         x.reason = EXIT_EPT_MISCONFIG;

@@ -9,7 +9,7 @@ struct exit_row {
     uint8_t rf;
 };
 static const struct exit_row exit_rows[EXIT_REASON_LIMIT] = {
-#define EXIT_REASON(number, name, qualification, rf, text) [number] = {text, RF_##rf},
+#define EXIT_REASON(number, name, qualification, rf, text) [number] = { text, RF_##rf },
 #include "vmx/exit_reasons.def"
 };
 
@@ -68,8 +68,8 @@ static void exit_trace(const struct vmx *vmx, const struct vm_exit *x)
     if (likely(!trace_point_vmx_exit.on))
         return;
     trace_vmx_exit(x->reason, exit_reason_text(x->reason),
-                   exit_qualification_text(x, words, sizeof words), x->qualification,
-                   vmx->cpu->rip, x->intr_info);
+                   exit_qualification_text(x, words, sizeof words), x->qualification, vmx->cpu->rip,
+                   x->intr_info);
 }
 
 static void exit_rf(struct cpu *cpu, enum exit_reason reason)
@@ -84,8 +84,7 @@ static void exit_rf(struct cpu *cpu, enum exit_reason reason)
 static void exit_blocking(struct vmx *vmx, const struct vm_exit *x)
 {
     struct cpu *cpu = vmx->cpu;
-    bool by_nmi = x->reason == EXIT_EXCEPTION_NMI &&
-                  (x->intr_info >> 8 & 7) == EVENT_TYPE_NMI;
+    bool by_nmi = x->reason == EXIT_EXCEPTION_NMI && (x->intr_info >> 8 & 7) == EVENT_TYPE_NMI;
 
     if (vmx->current->ctl.pin & PIN(VIRTUAL_NMIS))
         cpu->blocking &= ~(uint32_t)BLOCK_NMI; /* was that of virtual NMIs */
@@ -124,7 +123,7 @@ _Noreturn void vm_exit(struct vmx *vmx, const struct vm_exit *x)
 
 _Noreturn void vm_exit_reason(struct vmx *vmx, enum exit_reason reason, uint64_t qualification)
 {
-    vm_exit(vmx, &(struct vm_exit){.reason = reason, .qualification = qualification});
+    vm_exit(vmx, &(struct vm_exit){ .reason = reason, .qualification = qualification });
 }
 
 /* [SDM 3C "VM-Entry Failures During or After Loading Guest State"]: only the reason and the
@@ -137,7 +136,7 @@ _Noreturn void exit_entry_failed(struct vmx *vmx, enum exit_reason reason, uint6
     v->info.reason = reason | EXIT_ENTRY_FAILED;
     v->info.qualification = qualification;
     cpu_sync_rip(cpu);
-    exit_trace(vmx, &(struct vm_exit){.reason = reason, .qualification = qualification});
+    exit_trace(vmx, &(struct vm_exit){ .reason = reason, .qualification = qualification });
     vmx->stats.exits[reason]++;
     cpu->blocking &= BLOCK_NMI;
     exit_load_host(vmx);

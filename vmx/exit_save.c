@@ -121,7 +121,7 @@ static void load_segment(struct cpu *cpu, unsigned n, uint16_t selector, uint64_
 {
     struct seg *s = &cpu->seg[n];
 
-    *s = (struct seg){.selector = selector, .base = base, .limit = UINT32_MAX, .ar = ar};
+    *s = (struct seg){ .selector = selector, .base = base, .limit = UINT32_MAX, .ar = ar };
     if (selector == 0)
         s->ar |= AR_UNUSABLE;
     seg_settle(s);
@@ -140,13 +140,14 @@ static void load_segments(struct cpu *cpu, const struct vmcs *v)
     load_segment(cpu, SEG_ES, v->host.selector[VSEG_ES], 0, data);
     load_segment(cpu, SEG_FS, v->host.selector[VSEG_FS], v->host.fs_base, data);
     load_segment(cpu, SEG_GS, v->host.selector[VSEG_GS], v->host.gs_base, data);
-    cpu->seg[SEG_TR] = (struct seg){.selector = v->host.selector[6], .base = v->host.tr_base,
-                                    .limit = 0x67, .ar = 11 | AR_P};
-    cpu->seg[SEG_LDTR] = (struct seg){.ar = AR_UNUSABLE};
+    cpu->seg[SEG_TR] = (struct seg){
+        .selector = v->host.selector[6], .base = v->host.tr_base, .limit = 0x67, .ar = 11 | AR_P
+    };
+    cpu->seg[SEG_LDTR] = (struct seg){ .ar = AR_UNUSABLE };
     seg_settle(&cpu->seg[SEG_TR]);
     seg_settle(&cpu->seg[SEG_LDTR]);
-    cpu->gdtr = (struct table_reg){.base = v->host.gdtr_base, .limit = 0xffff};
-    cpu->idtr = (struct table_reg){.base = v->host.idtr_base, .limit = 0xffff};
+    cpu->gdtr = (struct table_reg){ .base = v->host.gdtr_base, .limit = 0xffff };
+    cpu->idtr = (struct table_reg){ .base = v->host.idtr_base, .limit = 0xffff };
     cpu->cpl = 0;
 }
 

@@ -6,8 +6,21 @@
 #include "vmx/state.h"
 
 enum qualification_kind {
-    QUAL_NOTHING, QUAL_EVENT, QUAL_VECTOR, QUAL_TASK, QUAL_LINEAR, QUAL_DISP, QUAL_CR, QUAL_DR,
-    QUAL_IO, QUAL_FAILURE, QUAL_ENTRY, QUAL_ARMED, QUAL_APIC, QUAL_EPT, QUAL_OFFSET
+    QUAL_NOTHING,
+    QUAL_EVENT,
+    QUAL_VECTOR,
+    QUAL_TASK,
+    QUAL_LINEAR,
+    QUAL_DISP,
+    QUAL_CR,
+    QUAL_DR,
+    QUAL_IO,
+    QUAL_FAILURE,
+    QUAL_ENTRY,
+    QUAL_ARMED,
+    QUAL_APIC,
+    QUAL_EPT,
+    QUAL_OFFSET
 };
 
 static const uint8_t qualification_kinds[EXIT_REASON_LIMIT] = {
@@ -36,8 +49,8 @@ static void __attribute__((format(printf, 2, 3))) add(struct words *w, const cha
 
 static void add_event(struct words *w, const struct vm_exit *x)
 {
-    static const char types[8][12] = {"external", "?", "NMI", "exception", "INT n", "INT1",
-                                      "INT3/INTO", "other"};
+    static const char types[8][12] = { "external", "?",    "NMI",       "exception",
+                                       "INT n",    "INT1", "INT3/INTO", "other" };
     unsigned vector = x->intr_info & 0xff, type = x->intr_info >> 8 & 7;
 
     add(w, "%s, vector %u", types[type], vector);
@@ -49,8 +62,8 @@ static void add_event(struct words *w, const struct vm_exit *x)
 
 static void add_cr(struct words *w, uint64_t q)
 {
-    static const char gpr[16][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",
-                                    "r9", "r10", "r11", "r12", "r13", "r14", "r15"};
+    static const char gpr[16][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
     unsigned n = q & 15, r = (unsigned)bits(q, 11, 8);
 
     switch (bits(q, 5, 4)) {
@@ -69,7 +82,7 @@ static void add_io(struct words *w, uint64_t q)
 
 static void add_task(struct words *w, uint64_t q)
 {
-    static const char sources[4][5] = {"CALL", "IRET", "JMP", "gate"};
+    static const char sources[4][5] = { "CALL", "IRET", "JMP", "gate" };
 
     add(w, "by %s to %04x", sources[bits(q, 31, 30)], (unsigned)(q & 0xffff));
 }
@@ -87,7 +100,11 @@ static void add_failure(struct words *w, uint64_t q)
 static void add_apic(struct words *w, uint64_t q)
 {
     static const char *const types[16] = {
-        "read", "write", "fetch", "event delivery", [10] = "event delivery, guest-physical",
+        "read",
+        "write",
+        "fetch",
+        "event delivery",
+        [10] = "event delivery, guest-physical",
         [15] = "guest-physical",
     };
     const char *type = types[bits(q, 15, 12)];
@@ -108,7 +125,7 @@ static void add_ept(struct words *w, const struct vm_exit *x)
 
 const char *exit_qualification_text(const struct vm_exit *x, char *text, unsigned size)
 {
-    struct words w = {text, size, 0};
+    struct words w = { text, size, 0 };
     uint64_t q = x->qualification;
 
     text[0] = '\0';

@@ -8,8 +8,8 @@ static uint32_t info_address_size(const struct insn *in)
     return (in->addr_mask == 0xffff ? 0u : in->addr_mask == UINT32_MAX ? 1u : 2u) << 7;
 }
 
-/* scaling 1:0, address size 9:7, register form 10, segment 17:15, index 21:18 with "invalid" 22, base
- * 26:23 with "invalid" 27 */
+/* scaling 1:0, address size 9:7, register form 10, segment 17:15, index 21:18 with "invalid" 22,
+ * base 26:23 with "invalid" 27 */
 static uint32_t info_memory(const struct insn *in)
 {
     uint32_t info = info_address_size(in);

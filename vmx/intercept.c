@@ -6,38 +6,38 @@
 
 struct intercept_row {
     uint8_t reason;
-    bool always;     /* exits unconditionally */
-    uint32_t proc;   /* exits while one of these is 1 */
+    bool always;   /* exits unconditionally */
+    uint32_t proc; /* exits while one of these is 1 */
     uint32_t proc2;
     uint32_t enable; /* #UD while this secondary control is 0 */
 };
 
 static const struct intercept_row intercept_rows[VIRT_COUNT] = {
-    [VIRT_CPUID] = {EXIT_CPUID, .always = true},
-    [VIRT_INVD] = {EXIT_INVD, .always = true},
-    [VIRT_XSETBV] = {EXIT_XSETBV, .always = true},
-    [VIRT_HLT] = {EXIT_HLT, .proc = PROC(HLT)},
-    [VIRT_INVLPG] = {EXIT_INVLPG, .proc = PROC(INVLPG)},
-    [VIRT_INVPCID] = {EXIT_INVPCID, .proc = PROC(INVLPG), .enable = PROC2(INVPCID)},
-    [VIRT_RDPMC] = {EXIT_RDPMC, .proc = PROC(RDPMC)},
-    [VIRT_RDTSC] = {EXIT_RDTSC, .proc = PROC(RDTSC)},
-    [VIRT_RDTSCP] = {EXIT_RDTSCP, .proc = PROC(RDTSC), .enable = PROC2(RDTSCP)},
-    [VIRT_RDPID] = {.enable = PROC2(RDTSCP)},
-    [VIRT_MOV_DR] = {EXIT_MOV_DR, .proc = PROC(MOV_DR)},
-    [VIRT_MWAIT] = {EXIT_MWAIT, .proc = PROC(MWAIT)},
-    [VIRT_MONITOR] = {EXIT_MONITOR, .proc = PROC(MONITOR)},
-    [VIRT_PAUSE] = {EXIT_PAUSE, .proc = PROC(PAUSE), .proc2 = PROC2(PAUSE_LOOP)},
-    [VIRT_GDTR_IDTR] = {EXIT_GDTR_IDTR, .proc2 = PROC2(DESCRIPTOR_TABLE)},
-    [VIRT_LDTR_TR] = {EXIT_LDTR_TR, .proc2 = PROC2(DESCRIPTOR_TABLE)},
-    [VIRT_WBINVD] = {EXIT_WBINVD, .proc2 = PROC2(WBINVD)},
-    [VIRT_RDRAND] = {EXIT_RDRAND, .proc2 = PROC2(RDRAND)},
-    [VIRT_RDSEED] = {EXIT_RDSEED, .proc2 = PROC2(RDSEED)},
-    [VIRT_XSAVES] = {EXIT_XSAVES, .proc2 = PROC2(XSAVES), .enable = PROC2(XSAVES)},
-    [VIRT_XRSTORS] = {EXIT_XRSTORS, .proc2 = PROC2(XSAVES), .enable = PROC2(XSAVES)},
+    [VIRT_CPUID] = { EXIT_CPUID, .always = true },
+    [VIRT_INVD] = { EXIT_INVD, .always = true },
+    [VIRT_XSETBV] = { EXIT_XSETBV, .always = true },
+    [VIRT_HLT] = { EXIT_HLT, .proc = PROC(HLT) },
+    [VIRT_INVLPG] = { EXIT_INVLPG, .proc = PROC(INVLPG) },
+    [VIRT_INVPCID] = { EXIT_INVPCID, .proc = PROC(INVLPG), .enable = PROC2(INVPCID) },
+    [VIRT_RDPMC] = { EXIT_RDPMC, .proc = PROC(RDPMC) },
+    [VIRT_RDTSC] = { EXIT_RDTSC, .proc = PROC(RDTSC) },
+    [VIRT_RDTSCP] = { EXIT_RDTSCP, .proc = PROC(RDTSC), .enable = PROC2(RDTSCP) },
+    [VIRT_RDPID] = { .enable = PROC2(RDTSCP) },
+    [VIRT_MOV_DR] = { EXIT_MOV_DR, .proc = PROC(MOV_DR) },
+    [VIRT_MWAIT] = { EXIT_MWAIT, .proc = PROC(MWAIT) },
+    [VIRT_MONITOR] = { EXIT_MONITOR, .proc = PROC(MONITOR) },
+    [VIRT_PAUSE] = { EXIT_PAUSE, .proc = PROC(PAUSE), .proc2 = PROC2(PAUSE_LOOP) },
+    [VIRT_GDTR_IDTR] = { EXIT_GDTR_IDTR, .proc2 = PROC2(DESCRIPTOR_TABLE) },
+    [VIRT_LDTR_TR] = { EXIT_LDTR_TR, .proc2 = PROC2(DESCRIPTOR_TABLE) },
+    [VIRT_WBINVD] = { EXIT_WBINVD, .proc2 = PROC2(WBINVD) },
+    [VIRT_RDRAND] = { EXIT_RDRAND, .proc2 = PROC2(RDRAND) },
+    [VIRT_RDSEED] = { EXIT_RDSEED, .proc2 = PROC2(RDSEED) },
+    [VIRT_XSAVES] = { EXIT_XSAVES, .proc2 = PROC2(XSAVES), .enable = PROC2(XSAVES) },
+    [VIRT_XRSTORS] = { EXIT_XRSTORS, .proc2 = PROC2(XSAVES), .enable = PROC2(XSAVES) },
     /* asked through functions of their own: */
-    [VIRT_IO] = {EXIT_IO, .proc = PROC(IO) | PROC(IO_BITMAPS)},
-    [VIRT_CR] = {EXIT_CR_ACCESS, .always = true},
-    [VIRT_MSR] = {EXIT_RDMSR, .always = true},
+    [VIRT_IO] = { EXIT_IO, .proc = PROC(IO) | PROC(IO_BITMAPS) },
+    [VIRT_CR] = { EXIT_CR_ACCESS, .always = true },
+    [VIRT_MSR] = { EXIT_RDMSR, .always = true },
 };
 
 uint64_t intercept_mask(const struct vmx *vmx, const struct vmcs *v)
@@ -114,10 +114,10 @@ static void intercept_insn(struct cpu *cpu, enum virt_insn which, uint64_t info)
     if ((which == VIRT_XSAVES || which == VIRT_XRSTORS) && !(info & v->ctl.xss_exiting))
         return;
     vm_exit(vmx, &(struct vm_exit){
-        .reason = row->reason,
-        .qualification = intercept_qualification(cpu, which, info),
-        .insn_info = insn_info(cpu, row->reason),
-    });
+                     .reason = row->reason,
+                     .qualification = intercept_qualification(cpu, which, info),
+                     .insn_info = insn_info(cpu, row->reason),
+                 });
 }
 
 /* ---- exceptions, NMIs, interrupts ---- */
@@ -145,19 +145,20 @@ static void intercept_exception(struct cpu *cpu, const struct event *ev)
 
     if (!exception_exits(vmx->current, ev))
         return;
-    vm_exit(vmx, &(struct vm_exit){
-        .reason = EXIT_EXCEPTION_NMI,
-        .qualification = has_payload && ev->type == EVENT_TYPE_HARDWARE ? ev->payload : 0,
-        .intr_info = event_info(ev, unblocking),
-        .intr_error = ev->has_error ? ev->error_code : 0,
-        .insn_length = ev->insn_length,
-        .no_vectoring = ev->vector == DF,
-    });
+    vm_exit(vmx,
+            &(struct vm_exit){
+                .reason = EXIT_EXCEPTION_NMI,
+                .qualification = has_payload && ev->type == EVENT_TYPE_HARDWARE ? ev->payload : 0,
+                .intr_info = event_info(ev, unblocking),
+                .intr_error = ev->has_error ? ev->error_code : 0,
+                .insn_length = ev->insn_length,
+                .no_vectoring = ev->vector == DF,
+            });
 }
 
 static void intercept_triple_fault(struct cpu *cpu)
 {
-    vm_exit(vmx_of(cpu), &(struct vm_exit){.reason = EXIT_TRIPLE_FAULT, .no_vectoring = true});
+    vm_exit(vmx_of(cpu), &(struct vm_exit){ .reason = EXIT_TRIPLE_FAULT, .no_vectoring = true });
 }
 
 static void intercept_task_switch(struct cpu *cpu, uint16_t selector, unsigned source)
@@ -173,9 +174,9 @@ static void intercept_nmi(struct cpu *cpu)
         return;
     cpu->events &= ~(uint32_t)EVENT_NMI;
     vm_exit(vmx, &(struct vm_exit){
-        .reason = EXIT_EXCEPTION_NMI,
-        .intr_info = NMI | (uint32_t)EVENT_TYPE_NMI << 8 | (uint32_t)INTR_INFO_VALID,
-    });
+                     .reason = EXIT_EXCEPTION_NMI,
+                     .intr_info = NMI | (uint32_t)EVENT_TYPE_NMI << 8 | (uint32_t)INTR_INFO_VALID,
+                 });
 }
 
 static void intercept_external(struct cpu *cpu)
@@ -194,9 +195,9 @@ static void intercept_external(struct cpu *cpu)
     if (v->ctl.pin & PIN(POSTED_INTR) && posted_process(vmx, (unsigned)vector))
         return;
     vm_exit(vmx, &(struct vm_exit){
-        .reason = EXIT_EXTERNAL_INTR,
-        .intr_info = (uint32_t)vector | (uint32_t)INTR_INFO_VALID,
-    });
+                     .reason = EXIT_EXTERNAL_INTR,
+                     .intr_info = (uint32_t)vector | (uint32_t)INTR_INFO_VALID,
+                 });
 }
 
 static bool intercept_ignores_if(const struct cpu *cpu)

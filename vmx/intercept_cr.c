@@ -109,11 +109,12 @@ bool intercept_lmsw(struct cpu *cpu, uint16_t *source, bool mem, uint64_t linear
 
     /* LMSW cannot clear PE */
     if (differs & (CR0_MP | CR0_EM | CR0_TS) || (differs & CR0_PE && *source & CR0_PE)) {
-        vm_exit(vmx, &(struct vm_exit){
-            .reason = EXIT_CR_ACCESS,
-            .qualification = CR_LMSW << 4 | (uint64_t)mem << 6 | (uint64_t)*source << 16,
-            .guest_linear = mem ? linear : 0,
-        });
+        vm_exit(vmx,
+                &(struct vm_exit){
+                    .reason = EXIT_CR_ACCESS,
+                    .qualification = CR_LMSW << 4 | (uint64_t)mem << 6 | (uint64_t)*source << 16,
+                    .guest_linear = mem ? linear : 0,
+                });
     }
     *source = (uint16_t)((*source & ~mask) | (cpu->cr0 & mask));
     return true;

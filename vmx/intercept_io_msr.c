@@ -1,5 +1,6 @@
 /* I/O ports, MSRs and the TSC in VMX non-root operation: bitmaps, offset, multiplier.
- * [SDM 3C "I/O-Bitmap Addresses", "MSR-Bitmap Address", "Time-Stamp Counter Offset and Multiplier"] */
+ * [SDM 3C "I/O-Bitmap Addresses", "MSR-Bitmap Address", "Time-Stamp Counter Offset and
+ * Multiplier"] */
 #include "vmx/state.h"
 
 /* ---- I/O ---- */
@@ -30,14 +31,15 @@ void intercept_io(struct cpu *cpu, const struct virt_io *io)
     if (!exits)
         return;
     vm_exit(vmx, &(struct vm_exit){
-        .reason = EXIT_IO,
-        .qualification = (io->size - 1u) | (uint64_t)io->in << 3 | (uint64_t)io->string << 4 |
-                         (uint64_t)io->rep << 5 | (uint64_t)io->immediate << 6 |
-                         (uint64_t)io->port << 16,
-        .insn_info = io->string && vmx_has(&vmx->caps, NEED_INS_OUTS_INFO) ? insn_info(cpu, EXIT_IO)
-                                                                           : 0,
-        .guest_linear = io->string ? io->linear : 0,
-    });
+                     .reason = EXIT_IO,
+                     .qualification = (io->size - 1u) | (uint64_t)io->in << 3 |
+                                      (uint64_t)io->string << 4 | (uint64_t)io->rep << 5 |
+                                      (uint64_t)io->immediate << 6 | (uint64_t)io->port << 16,
+                     .insn_info = io->string && vmx_has(&vmx->caps, NEED_INS_OUTS_INFO)
+                                      ? insn_info(cpu, EXIT_IO)
+                                      : 0,
+                     .guest_linear = io->string ? io->linear : 0,
+                 });
 }
 
 /* ---- MSRs ---- */

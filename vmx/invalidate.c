@@ -27,8 +27,10 @@ bool invalidate_ept(struct vmx *vmx, uint64_t type, const uint64_t descriptor[2]
 bool invalidate_vpid(struct vmx *vmx, uint64_t type, const uint64_t descriptor[2])
 {
     static const uint16_t needs[] = {
-        [INVVPID_ADDRESS] = NEED_INVVPID_ADDRESS, [INVVPID_SINGLE] = NEED_INVVPID_SINGLE,
-        [INVVPID_ALL] = NEED_INVVPID_ALL, [INVVPID_LOCALS] = NEED_INVVPID_LOCALS,
+        [INVVPID_ADDRESS] = NEED_INVVPID_ADDRESS,
+        [INVVPID_SINGLE] = NEED_INVVPID_SINGLE,
+        [INVVPID_ALL] = NEED_INVVPID_ALL,
+        [INVVPID_LOCALS] = NEED_INVVPID_LOCALS,
     };
     struct mmu *m = &vmx->cpu->mmu;
     uint16_t vpid = (uint16_t)descriptor[0];
@@ -51,8 +53,8 @@ bool invalidate_vpid(struct vmx *vmx, uint64_t type, const uint64_t descriptor[2
     return true;
 }
 
-/* Linear and combined mappings of VPID 0 must go. Processors do not keep guest-physical mappings of
- * pages apart from combined ones, and hypervisors that clear EPT flags without INVEPT rely on that. */
+/* Linear and combined mappings of VPID 0 must go. Processors keep no guest-physical mappings of
+ * pages beside combined ones, and hypervisors that clear EPT flags without INVEPT rely on that. */
 void invalidate_on_transition(struct vmx *vmx)
 {
     const struct vmcs *v = vmx->current;

@@ -2,7 +2,8 @@
  * [SDM 3C "Posted-Interrupt Processing"] */
 #include "vmx/state.h"
 
-enum { PID_ON_WORD = 32 }; /* byte offset of the quadword whose bit 0 is "outstanding notification" */
+/* byte offset of the quadword whose bit 0 is "outstanding notification" */
+enum { PID_ON_WORD = 32 };
 enum { APIC_EOI = 0xb0, X2APIC_EOI_MSR = 0x80b, APIC_BASE_EXTD = 1 << 10 };
 
 static void posted_eoi(struct cpu *cpu)
@@ -20,8 +21,8 @@ bool posted_process(struct vmx *vmx, unsigned vector)
 
     if (vector != vmx->current->ctl.posted_vector)
         return false;
-    bus_write(cpu->bus, at + PID_ON_WORD,
-              bus_read(cpu->bus, at + PID_ON_WORD, 8) & ~UINT64_C(1), 8);
+    bus_write(cpu->bus, at + PID_ON_WORD, bus_read(cpu->bus, at + PID_ON_WORD, 8) & ~UINT64_C(1),
+              8);
     posted_eoi(cpu);
     for (unsigned i = 0; i < 4; i++) {
         requests[i] = bus_read(cpu->bus, at + 8 * i, 8);

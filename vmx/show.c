@@ -23,9 +23,12 @@ static void show_last_exit(const struct vmx *vmx, FILE *out)
 {
     const struct vmcs_exit_info *info = &vmx->current->info;
     struct vm_exit x = {
-        .reason = (enum exit_reason)(info->reason & 0xffff), .qualification = info->qualification,
-        .intr_info = info->intr_info, .intr_error = info->intr_error,
-        .guest_linear = info->guest_linear, .guest_physical = info->guest_physical,
+        .reason = (enum exit_reason)(info->reason & 0xffff),
+        .qualification = info->qualification,
+        .intr_info = info->intr_info,
+        .intr_error = info->intr_error,
+        .guest_linear = info->guest_linear,
+        .guest_physical = info->guest_physical,
     };
     char words[160] = "";
 
@@ -81,9 +84,9 @@ static void show_controls(enum vmcs_index index, uint64_t value, FILE *out)
     static const struct {
         uint8_t index, group;
     } words[] = {
-        {FIELD_PIN_CONTROLS, GROUP_PIN},       {FIELD_PROC_CONTROLS, GROUP_PROC},
-        {FIELD_PROC2_CONTROLS, GROUP_PROC2},   {FIELD_EXIT_CONTROLS, GROUP_EXIT},
-        {FIELD_ENTRY_CONTROLS, GROUP_ENTRY},   {FIELD_VM_FUNCTION_CONTROLS, GROUP_VMFUNC},
+        { FIELD_PIN_CONTROLS, GROUP_PIN },     { FIELD_PROC_CONTROLS, GROUP_PROC },
+        { FIELD_PROC2_CONTROLS, GROUP_PROC2 }, { FIELD_EXIT_CONTROLS, GROUP_EXIT },
+        { FIELD_ENTRY_CONTROLS, GROUP_ENTRY }, { FIELD_VM_FUNCTION_CONTROLS, GROUP_VMFUNC },
     };
 
     for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -134,11 +137,14 @@ static void show_ept_table(const struct cpu *cpu, uint64_t table, unsigned level
         if (!(entry & 7))
             continue;
         if (level > 0 && !(entry & 128)) {
-            show_ept_table(cpu, entry & BITS(cpu->mmu.maxphyaddr - 1, 12), level - 1, at, lines, out);
+            show_ept_table(cpu, entry & BITS(cpu->mmu.maxphyaddr - 1, 12), level - 1, at, lines,
+                           out);
             continue;
         }
         fprintf(out, "%012" PRIx64 " %s -> %012" PRIx64 " %c%c%c%c%c type %u\n", at,
-                level == 0 ? "4K" : level == 1 ? "2M" : "1G",
+                level == 0   ? "4K"
+                : level == 1 ? "2M"
+                             : "1G",
                 entry & BITS(cpu->mmu.maxphyaddr - 1, 12), entry & 1 ? 'r' : '-',
                 entry & 2 ? 'w' : '-', entry & 4 ? 'x' : '-', entry & 256 ? 'a' : '-',
                 entry & 512 ? 'd' : '-', (unsigned)bits(entry, 5, 3));

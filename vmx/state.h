@@ -25,13 +25,25 @@ enum exit_reason {
 
 /* VM-instruction error numbers [SDM 3C "VM Instruction Error Numbers"] */
 enum vm_error {
-    VMERR_VMCALL_IN_ROOT = 1, VMERR_VMCLEAR_ADDRESS = 2, VMERR_VMCLEAR_VMXON = 3,
-    VMERR_LAUNCH_NOT_CLEAR = 4, VMERR_RESUME_NOT_LAUNCHED = 5, VMERR_CONTROLS = 7, VMERR_HOST = 8,
-    VMERR_VMPTRLD_ADDRESS = 9, VMERR_VMPTRLD_VMXON = 10, VMERR_VMPTRLD_REVISION = 11,
-    VMERR_NO_FIELD = 12, VMERR_READ_ONLY = 13, VMERR_VMXON_IN_ROOT = 15, VMERR_MOV_SS = 26,
+    VMERR_VMCALL_IN_ROOT = 1,
+    VMERR_VMCLEAR_ADDRESS = 2,
+    VMERR_VMCLEAR_VMXON = 3,
+    VMERR_LAUNCH_NOT_CLEAR = 4,
+    VMERR_RESUME_NOT_LAUNCHED = 5,
+    VMERR_CONTROLS = 7,
+    VMERR_HOST = 8,
+    VMERR_VMPTRLD_ADDRESS = 9,
+    VMERR_VMPTRLD_VMXON = 10,
+    VMERR_VMPTRLD_REVISION = 11,
+    VMERR_NO_FIELD = 12,
+    VMERR_READ_ONLY = 13,
+    VMERR_VMXON_IN_ROOT = 15,
+    VMERR_MOV_SS = 26,
     VMERR_INVALIDATE_OPERAND = 28,
     /* of the checks only: exit reason 33, with the exit qualification in bits 7:0 */
-    VMERR_GUEST_STATE = 0x100, VMERR_GUEST_PDPTE = 0x102, VMERR_GUEST_NMI = 0x103,
+    VMERR_GUEST_STATE = 0x100,
+    VMERR_GUEST_PDPTE = 0x102,
+    VMERR_GUEST_NMI = 0x103,
     VMERR_GUEST_LINK = 0x104
 };
 
@@ -63,13 +75,13 @@ struct sdm_row {
 };
 extern const struct sdm_row sdm_rows[SDM_COUNT];
 
-#define DEBUGCTL_LBR      BIT(0)
-#define DEBUGCTL_BTF      BIT(1)
-#define DEBUGCTL_VALID    (DEBUGCTL_LBR | DEBUGCTL_BTF)
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
+#define DEBUGCTL_VALID (DEBUGCTL_LBR | DEBUGCTL_BTF)
 #define PENDING_DBG_VALID (BITS(3, 0) | PENDING_DBG_ENABLED | PENDING_DBG_BS)
 #define PENDING_DBG_ENABLED BIT(12)
-#define PENDING_DBG_BS      BIT(14)
-#define INTR_INFO_VALID     BIT(31)
+#define PENDING_DBG_BS BIT(14)
+#define INTR_INFO_VALID BIT(31)
 
 /* CR0 bits that neither VM entry nor VM exit changes: ET, CD, NW and the reserved ones */
 #define CR0_KEPT (CR0_ET | CR0_CD | CR0_NW | BITS(28, 19) | BIT(17) | BITS(15, 6) | BITS(63, 32))
@@ -101,12 +113,12 @@ struct vmx {
     uint64_t timer_end;        /* tick at which the preemption timer is 0 */
     uint64_t timer_tsc_offset; /* the TSC's offset when it was started */
     bool timer_on;
-    bool trap;                 /* a trap-like VM exit waits for the instruction's end: */
+    bool trap; /* a trap-like VM exit waits for the instruction's end: */
     uint16_t trap_reason;
     uint16_t trap_qualification;
-    bool virtual_intr;         /* a pending virtual interrupt has been recognized */
-    uint64_t alone_count;      /* insn_count at which an instruction must run alone; see apic_access.c */
-    bool mtf_armed;            /* an MTF VM exit is pending unless nothing has happened since */
+    bool virtual_intr;    /* a pending virtual interrupt has been recognized */
+    uint64_t alone_count; /* insn_count at which an instruction runs alone: apic_access.c */
+    bool mtf_armed;       /* an MTF VM exit is pending unless nothing has happened since */
     uint64_t mtf_count, mtf_rip, mtf_rsp;
     uint64_t pause_first, pause_last;
 
@@ -163,7 +175,7 @@ struct vm_exit {
     uint8_t insn_length;            /* where cpu->in does not know it */
     uint32_t insn_info;
     uint64_t guest_linear, guest_physical;
-    bool no_vectoring;              /* a double fault: nothing else was being delivered */
+    bool no_vectoring; /* a double fault: nothing else was being delivered */
 };
 _Noreturn void vm_exit(struct vmx *vmx, const struct vm_exit *x);
 _Noreturn void vm_exit_reason(struct vmx *vmx, enum exit_reason reason, uint64_t qualification);
@@ -209,7 +221,7 @@ void invalidate_on_transition(struct vmx *vmx);
 
 /* ---- vapic.c, posted.c ---- */
 uint8_t vapic_vtpr(const struct vmx *vmx);
-void vapic_enter(struct vmx *vmx);   /* VM entry: PPR virtualization, evaluation, TPR threshold */
+void vapic_enter(struct vmx *vmx); /* VM entry: PPR virtualization, evaluation, TPR threshold */
 void vapic_write_tpr(struct vmx *vmx, uint8_t vtpr);
 bool vapic_read_msr(struct vmx *vmx, uint32_t msr, uint64_t *value);
 bool vapic_write_msr(struct vmx *vmx, uint32_t msr, uint64_t value, bool *ok);

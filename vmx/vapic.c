@@ -180,7 +180,7 @@ void vapic_deliver(struct vmx *vmx)
     cpu_charge(cpu, COST_VIRTUAL_INTR);
     trace_vmx_virtual_intr(vector);
     cpu->activity = ACTIVE;
-    interrupt_deliver(cpu, &(struct event){.vector = vector, .type = EVENT_TYPE_EXTERNAL});
+    interrupt_deliver(cpu, &(struct event){ .vector = vector, .type = EVENT_TYPE_EXTERNAL });
 }
 
 /* ---- VM entry ---- */

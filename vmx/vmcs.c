@@ -4,18 +4,22 @@
 #include <assert.h>
 #include <string.h>
 
-#define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc)                                 \
-    static_assert(((enc) >> 13 & 3) == VMCS_##width, #name ": width, bits 14:13");               \
-    static_assert(((enc) >> 10 & 3) == VMCS_##kind, #name ": kind, bits 11:10");                 \
-    static_assert(((enc) >> 1 & 0x1ff) < 1 << VMCS_INDEX_BITS, #name ": index, bits 9:1");       \
-    static_assert(((enc) & 0x9001) == 0, #name ": reserved bits, and access type full");         \
+#define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc)                           \
+    static_assert(((enc) >> 13 & 3) == VMCS_##width, #name ": width, bits 14:13");         \
+    static_assert(((enc) >> 10 & 3) == VMCS_##kind, #name ": kind, bits 11:10");           \
+    static_assert(((enc) >> 1 & 0x1ff) < 1 << VMCS_INDEX_BITS, #name ": index, bits 9:1"); \
+    static_assert(((enc)&0x9001) == 0, #name ": reserved bits, and access type full");     \
     static_assert(sizeof(((struct vmcs *)0)->at) == BYTES_##width, #name ": cache size");
 #include "vmx/vmcs_fields.def"
 
 const struct vmcs_field vmcs_fields[VMCS_FIELD_COUNT] = {
-#define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc)                                 \
-    {enc, offsetof(struct vmcs, at), BYTES_##width, VMCS_##kind, STALE_##stale, NEED_##need,     \
-     #name, doc},
+#define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc) \
+    {                                                            \
+        enc,           offsetof(struct vmcs, at),                \
+        BYTES_##width, VMCS_##kind,                              \
+        STALE_##stale, NEED_##need,                              \
+        #name,         doc                                       \
+    },
 #include "vmx/vmcs_fields.def"
 };
 

@@ -14,7 +14,7 @@
 #include "mmu/stage2.h"
 #include "vmx/caps.h"
 
-enum { VMCS_16, VMCS_64, VMCS_32, VMCS_NAT };        /* encoding bits 14:13 */
+enum { VMCS_16, VMCS_64, VMCS_32, VMCS_NAT };         /* encoding bits 14:13 */
 enum { VMCS_CTRL, VMCS_INFO, VMCS_GUEST, VMCS_HOST }; /* encoding bits 11:10 */
 enum { BYTES_16 = 2, BYTES_64 = 8, BYTES_32 = 4, BYTES_NAT = 8 };
 
@@ -100,9 +100,9 @@ struct vmcs_host {
 enum { LAUNCH_CLEAR = 0, LAUNCH_LAUNCHED = 1 };
 
 struct vmcs {
-    uint64_t pa;        /* of its region; VMCS_NONE: this slot is free */
-    uint64_t used;      /* when it was last made current, for eviction */
-    uint32_t launched;  /* LAUNCH_* */
+    uint64_t pa;       /* of its region; VMCS_NONE: this slot is free */
+    uint64_t used;     /* when it was last made current, for eviction */
+    uint32_t launched; /* LAUNCH_* */
     struct vmcs_controls ctl;
     struct vmcs_exit_info info;
     struct vmcs_guest guest;
@@ -118,7 +118,7 @@ struct vmcs_field {
     uint16_t encoding;
     uint16_t offset; /* in struct vmcs */
     uint8_t bytes, kind, stale;
-    uint16_t need;   /* enum vmx_need */
+    uint16_t need; /* enum vmx_need */
     const char *name, *doc;
 };
 extern const struct vmcs_field vmcs_fields[VMCS_FIELD_COUNT];

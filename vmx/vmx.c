@@ -13,11 +13,11 @@
 
 /* Fields that a guest can observe; the VMCSs are in guest memory. */
 const struct field vmx_fields[] = {
-    F(vmxon_pa), F(current_pa), F(timer_end), F(timer_tsc_offset), F(timer_on), F(trap),
-    F(trap_reason), F(trap_qualification), F(virtual_intr), F(alone_count), F(mtf_armed),
-    F(mtf_count), F(mtf_rip), F(mtf_rsp), F(pause_first), F(pause_last), F(saved_non_root),
-    F(saved_deadline),
-    {0},
+    F(vmxon_pa),       F(current_pa),     F(timer_end),   F(timer_tsc_offset),
+    F(timer_on),       F(trap),           F(trap_reason), F(trap_qualification),
+    F(virtual_intr),   F(alone_count),    F(mtf_armed),   F(mtf_count),
+    F(mtf_rip),        F(mtf_rsp),        F(pause_first), F(pause_last),
+    F(saved_non_root), F(saved_deadline), { 0 },
 };
 
 /* ---- the VMCSs ---- */

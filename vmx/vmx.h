@@ -16,9 +16,9 @@ struct vmx;
 struct vmx *vmx_create(struct cpu *cpu, const struct vmx_caps *caps);
 void vmx_destroy(struct cpu *cpu);
 
-/* Snapshots: vmx_save_prepare writes the cached VMCSs to guest memory, which changes nothing that the
- * guest may rely on; then the fields of struct vmx are all there is. After both cpu_settle and these
- * have been restored: vmx_settle. */
+/* Snapshots: vmx_save_prepare writes the cached VMCSs to guest memory, which changes nothing that
+ * the guest may rely on; then the fields of struct vmx are all there is. After these and the
+ * processor's fields have been restored, and cpu_settle: vmx_settle. */
 extern const struct field vmx_fields[];
 void vmx_save_prepare(struct cpu *cpu);
 void vmx_settle(struct cpu *cpu);

@@ -340,17 +340,17 @@ struct vmx_insn_row {
 };
 
 static const struct vmx_insn_row vmx_insn_rows[] = {
-    [VMX_VMXON] = {EXIT_VMXON, NEED_BASE, true, insn_vmxon},
-    [VMX_VMXOFF] = {EXIT_VMXOFF, NEED_BASE, false, insn_vmxoff},
-    [VMX_VMCLEAR] = {EXIT_VMCLEAR, NEED_BASE, true, insn_vmclear},
-    [VMX_VMPTRLD] = {EXIT_VMPTRLD, NEED_BASE, true, insn_vmptrld},
-    [VMX_VMPTRST] = {EXIT_VMPTRST, NEED_BASE, true, insn_vmptrst},
-    [VMX_VMREAD] = {EXIT_VMREAD, NEED_BASE, true, insn_vmread},
-    [VMX_VMWRITE] = {EXIT_VMWRITE, NEED_BASE, true, insn_vmwrite},
-    [VMX_VMLAUNCH] = {EXIT_VMLAUNCH, NEED_BASE, false, insn_vmlaunch},
-    [VMX_VMRESUME] = {EXIT_VMRESUME, NEED_BASE, false, insn_vmresume},
-    [VMX_INVEPT] = {EXIT_INVEPT, NEED_INVEPT, true, insn_invept},
-    [VMX_INVVPID] = {EXIT_INVVPID, NEED_INVVPID, true, insn_invvpid},
+    [VMX_VMXON] = { EXIT_VMXON, NEED_BASE, true, insn_vmxon },
+    [VMX_VMXOFF] = { EXIT_VMXOFF, NEED_BASE, false, insn_vmxoff },
+    [VMX_VMCLEAR] = { EXIT_VMCLEAR, NEED_BASE, true, insn_vmclear },
+    [VMX_VMPTRLD] = { EXIT_VMPTRLD, NEED_BASE, true, insn_vmptrld },
+    [VMX_VMPTRST] = { EXIT_VMPTRST, NEED_BASE, true, insn_vmptrst },
+    [VMX_VMREAD] = { EXIT_VMREAD, NEED_BASE, true, insn_vmread },
+    [VMX_VMWRITE] = { EXIT_VMWRITE, NEED_BASE, true, insn_vmwrite },
+    [VMX_VMLAUNCH] = { EXIT_VMLAUNCH, NEED_BASE, false, insn_vmlaunch },
+    [VMX_VMRESUME] = { EXIT_VMRESUME, NEED_BASE, false, insn_vmresume },
+    [VMX_INVEPT] = { EXIT_INVEPT, NEED_INVEPT, true, insn_invept },
+    [VMX_INVVPID] = { EXIT_INVVPID, NEED_INVVPID, true, insn_invvpid },
 };
 
 /* where no instruction of VMX exists: real-address, virtual-8086 and compatibility mode */
@@ -365,10 +365,10 @@ static void vmx_insn_run(struct vmx *vmx, const struct vmx_insn_row *row)
 
     if (cpu->non_root) {
         vm_exit(vmx, &(struct vm_exit){
-            .reason = row->reason,
-            .qualification = row->operand ? insn_displacement(cpu) : 0,
-            .insn_info = insn_info(cpu, row->reason),
-        });
+                         .reason = row->reason,
+                         .qualification = row->operand ? insn_displacement(cpu) : 0,
+                         .insn_info = insn_info(cpu, row->reason),
+                     });
     }
     if (cpu->cpl != 0)
         raise_gp(cpu, 0);

@@ -54,9 +54,15 @@ static void lab_write_cr8(void *owner, uint8_t value)
 }
 
 static const struct apic_ops lab_apic = {
-    .acknowledge = lab_acknowledge, .read_base = lab_read_base, .write_base = lab_write_base,
-    .read_msr = lab_read_msr, .write_msr = lab_write_msr, .read = lab_read, .write = lab_write,
-    .read_cr8 = lab_read_cr8, .write_cr8 = lab_write_cr8,
+    .acknowledge = lab_acknowledge,
+    .read_base = lab_read_base,
+    .write_base = lab_write_base,
+    .read_msr = lab_read_msr,
+    .write_msr = lab_write_msr,
+    .read = lab_read,
+    .write = lab_write,
+    .read_cr8 = lab_read_cr8,
+    .write_cr8 = lab_write_cr8,
 };
 
 /* ---- the machine ---- */
@@ -115,7 +121,7 @@ static void lab_segment(struct lab *lab, unsigned n, uint16_t selector, uint64_t
 {
     struct seg *s = &lab->cpu->seg[n];
 
-    *s = (struct seg){.selector = selector, .base = base, .limit = limit, .ar = ar};
+    *s = (struct seg){ .selector = selector, .base = base, .limit = limit, .ar = ar };
     seg_settle(s);
 }
 
@@ -132,8 +138,8 @@ static void lab_mode(struct lab *lab)
     cpu->cpl = 0;
     cpu->activity = ACTIVE;
     cpu->msr.feature_control = 5;
-    cpu->gdtr = (struct table_reg){LAB_GDT, 0x7f};
-    cpu->idtr = (struct table_reg){LAB_IDT, 0xfff};
+    cpu->gdtr = (struct table_reg){ LAB_GDT, 0x7f };
+    cpu->idtr = (struct table_reg){ LAB_IDT, 0xfff };
     lab_segment(lab, SEG_CS, 0x08, 0, UINT32_MAX, 0xa09b);
     lab_segment(lab, SEG_SS, 0x10, 0, UINT32_MAX, 0xc093);
     lab_segment(lab, SEG_DS, 0x10, 0, UINT32_MAX, 0xc093);
@@ -147,7 +153,7 @@ static void lab_mode(struct lab *lab)
 struct lab *lab_create_without(const char *const *without)
 {
     struct lab *lab = calloc(1, sizeof *lab);
-    uint64_t features[FEATURE_WORDS] = {0};
+    uint64_t features[FEATURE_WORDS] = { 0 };
     const struct cpu_model *model = cpu_model_find("max");
     struct err e;
 
@@ -156,7 +162,7 @@ struct lab *lab_create_without(const char *const *without)
     lab->bus = bus_create();
     lab->ports = ports_create();
     ck_assert(bus_add_ram(lab->bus, LAB_RAM, LAB_RAM, &e));
-    lab->clock = (struct clock){.now = lab_now, .sooner = lab_sooner, .owner = lab};
+    lab->clock = (struct clock){ .now = lab_now, .sooner = lab_sooner, .owner = lab };
     cpu_model_features(model, features);
     lab->cpu = cpu_create(0, model, features, lab->bus, lab->ports, &lab->clock);
     lab->cpu->apic = &lab_apic;
@@ -242,35 +248,68 @@ static const struct {
     uint16_t encoding;
     uint64_t value;
 } lab_good[] = {
-    {VMCS_VPID, 1},
-    {VMCS_EPT_POINTER, LAB_EPTP},
-    {VMCS_IO_BITMAP_A, LAB_IO_A}, {VMCS_IO_BITMAP_B, LAB_IO_B},
-    {VMCS_MSR_BITMAPS, LAB_MSR_BITMAPS}, {VMCS_VIRTUAL_APIC_ADDR, LAB_VAPIC},
-    {VMCS_APIC_ACCESS_ADDR, LAB_APIC_ACCESS}, {VMCS_POSTED_INTR_DESC, LAB_POSTED},
-    {VMCS_PML_ADDRESS, LAB_PML}, {VMCS_PML_INDEX, 511}, {VMCS_EPTP_LIST_ADDR, LAB_EPTP_LIST},
-    {VMCS_TSC_MULTIPLIER, UINT64_C(1) << 48},
-    {VMCS_VMCS_LINK_POINTER, UINT64_MAX},
-    {VMCS_GUEST_PAT, UINT64_C(0x0007040600070406)}, {VMCS_HOST_PAT, UINT64_C(0x0007040600070406)},
-    {VMCS_GUEST_EFER, 0xd01}, {VMCS_HOST_EFER, 0xd01},
-    {VMCS_HOST_CS_SELECTOR, 0x08}, {VMCS_HOST_SS_SELECTOR, 0x10}, {VMCS_HOST_DS_SELECTOR, 0x10},
-    {VMCS_HOST_ES_SELECTOR, 0x10}, {VMCS_HOST_FS_SELECTOR, 0x10}, {VMCS_HOST_GS_SELECTOR, 0x10},
-    {VMCS_HOST_TR_SELECTOR, 0x18}, {VMCS_HOST_TR_BASE, LAB_TSS},
-    {VMCS_HOST_CR3, LAB_PML4}, {VMCS_GUEST_CR3, LAB_PML4},
-    {VMCS_HOST_GDTR_BASE, LAB_GDT}, {VMCS_HOST_IDTR_BASE, LAB_IDT},
-    {VMCS_HOST_RSP, LAB_HOST_STACK}, {VMCS_HOST_RIP, LAB_HOST_CODE},
-    {VMCS_GUEST_RSP, LAB_GUEST_STACK}, {VMCS_GUEST_RIP, LAB_GUEST_CODE},
-    {VMCS_GUEST_RFLAGS, 2}, {VMCS_GUEST_DR7, 0x400},
-    {VMCS_GUEST_GDTR_BASE, LAB_GDT}, {VMCS_GUEST_GDTR_LIMIT, 0x7f},
-    {VMCS_GUEST_IDTR_BASE, LAB_IDT}, {VMCS_GUEST_IDTR_LIMIT, 0xfff},
-    {VMCS_GUEST_CS_SELECTOR, 0x08}, {VMCS_GUEST_CS_LIMIT, UINT32_MAX}, {VMCS_GUEST_CS_AR, 0xa09b},
-    {VMCS_GUEST_SS_SELECTOR, 0x10}, {VMCS_GUEST_SS_LIMIT, UINT32_MAX}, {VMCS_GUEST_SS_AR, 0xc093},
-    {VMCS_GUEST_DS_SELECTOR, 0x10}, {VMCS_GUEST_DS_LIMIT, UINT32_MAX}, {VMCS_GUEST_DS_AR, 0xc093},
-    {VMCS_GUEST_ES_SELECTOR, 0x10}, {VMCS_GUEST_ES_LIMIT, UINT32_MAX}, {VMCS_GUEST_ES_AR, 0xc093},
-    {VMCS_GUEST_FS_SELECTOR, 0x10}, {VMCS_GUEST_FS_LIMIT, UINT32_MAX}, {VMCS_GUEST_FS_AR, 0xc093},
-    {VMCS_GUEST_GS_SELECTOR, 0x10}, {VMCS_GUEST_GS_LIMIT, UINT32_MAX}, {VMCS_GUEST_GS_AR, 0xc093},
-    {VMCS_GUEST_LDTR_AR, 0x10000},
-    {VMCS_GUEST_TR_SELECTOR, 0x18}, {VMCS_GUEST_TR_BASE, LAB_TSS}, {VMCS_GUEST_TR_LIMIT, 0x67},
-    {VMCS_GUEST_TR_AR, 0x8b},
+    { VMCS_VPID, 1 },
+    { VMCS_EPT_POINTER, LAB_EPTP },
+    { VMCS_IO_BITMAP_A, LAB_IO_A },
+    { VMCS_IO_BITMAP_B, LAB_IO_B },
+    { VMCS_MSR_BITMAPS, LAB_MSR_BITMAPS },
+    { VMCS_VIRTUAL_APIC_ADDR, LAB_VAPIC },
+    { VMCS_APIC_ACCESS_ADDR, LAB_APIC_ACCESS },
+    { VMCS_POSTED_INTR_DESC, LAB_POSTED },
+    { VMCS_PML_ADDRESS, LAB_PML },
+    { VMCS_PML_INDEX, 511 },
+    { VMCS_EPTP_LIST_ADDR, LAB_EPTP_LIST },
+    { VMCS_TSC_MULTIPLIER, UINT64_C(1) << 48 },
+    { VMCS_VMCS_LINK_POINTER, UINT64_MAX },
+    { VMCS_GUEST_PAT, UINT64_C(0x0007040600070406) },
+    { VMCS_HOST_PAT, UINT64_C(0x0007040600070406) },
+    { VMCS_GUEST_EFER, 0xd01 },
+    { VMCS_HOST_EFER, 0xd01 },
+    { VMCS_HOST_CS_SELECTOR, 0x08 },
+    { VMCS_HOST_SS_SELECTOR, 0x10 },
+    { VMCS_HOST_DS_SELECTOR, 0x10 },
+    { VMCS_HOST_ES_SELECTOR, 0x10 },
+    { VMCS_HOST_FS_SELECTOR, 0x10 },
+    { VMCS_HOST_GS_SELECTOR, 0x10 },
+    { VMCS_HOST_TR_SELECTOR, 0x18 },
+    { VMCS_HOST_TR_BASE, LAB_TSS },
+    { VMCS_HOST_CR3, LAB_PML4 },
+    { VMCS_GUEST_CR3, LAB_PML4 },
+    { VMCS_HOST_GDTR_BASE, LAB_GDT },
+    { VMCS_HOST_IDTR_BASE, LAB_IDT },
+    { VMCS_HOST_RSP, LAB_HOST_STACK },
+    { VMCS_HOST_RIP, LAB_HOST_CODE },
+    { VMCS_GUEST_RSP, LAB_GUEST_STACK },
+    { VMCS_GUEST_RIP, LAB_GUEST_CODE },
+    { VMCS_GUEST_RFLAGS, 2 },
+    { VMCS_GUEST_DR7, 0x400 },
+    { VMCS_GUEST_GDTR_BASE, LAB_GDT },
+    { VMCS_GUEST_GDTR_LIMIT, 0x7f },
+    { VMCS_GUEST_IDTR_BASE, LAB_IDT },
+    { VMCS_GUEST_IDTR_LIMIT, 0xfff },
+    { VMCS_GUEST_CS_SELECTOR, 0x08 },
+    { VMCS_GUEST_CS_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_CS_AR, 0xa09b },
+    { VMCS_GUEST_SS_SELECTOR, 0x10 },
+    { VMCS_GUEST_SS_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_SS_AR, 0xc093 },
+    { VMCS_GUEST_DS_SELECTOR, 0x10 },
+    { VMCS_GUEST_DS_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_DS_AR, 0xc093 },
+    { VMCS_GUEST_ES_SELECTOR, 0x10 },
+    { VMCS_GUEST_ES_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_ES_AR, 0xc093 },
+    { VMCS_GUEST_FS_SELECTOR, 0x10 },
+    { VMCS_GUEST_FS_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_FS_AR, 0xc093 },
+    { VMCS_GUEST_GS_SELECTOR, 0x10 },
+    { VMCS_GUEST_GS_LIMIT, UINT32_MAX },
+    { VMCS_GUEST_GS_AR, 0xc093 },
+    { VMCS_GUEST_LDTR_AR, 0x10000 },
+    { VMCS_GUEST_TR_SELECTOR, 0x18 },
+    { VMCS_GUEST_TR_BASE, LAB_TSS },
+    { VMCS_GUEST_TR_LIMIT, 0x67 },
+    { VMCS_GUEST_TR_AR, 0x8b },
 };
 
 static void lab_fill(struct lab *lab)
@@ -298,9 +337,9 @@ struct lab *lab_ready_to_launch(void)
 
     lab_poke(lab, LAB_DATA, LAB_VMXON, 8);
     lab_poke(lab, LAB_DATA + 8, LAB_VMCS, 8);
-    lab_execute(lab, "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00"  /* vmxon [LAB_DATA] */
-                     "\x66\x0f\xc7\x34\x25\x08\xc0\x01\x00"  /* vmclear [LAB_DATA + 8] */
-                     "\x0f\xc7\x34\x25\x08\xc0\x01\x00");    /* vmptrld [LAB_DATA + 8] */
+    lab_execute(lab, "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00" /* vmxon [LAB_DATA] */
+                     "\x66\x0f\xc7\x34\x25\x08\xc0\x01\x00" /* vmclear [LAB_DATA + 8] */
+                     "\x0f\xc7\x34\x25\x08\xc0\x01\x00");   /* vmptrld [LAB_DATA + 8] */
     ck_assert_ptr_nonnull(lab->vmx->current);
     lab_fill(lab);
     lab_guest_code(lab, "\x0f\xa2"); /* cpuid */

@@ -10,15 +10,34 @@
 
 enum {
     LAB_RAM = 16 << 20,
-    LAB_PML4 = 0x1000, LAB_PDPT = 0x2000, LAB_GDT = 0x3000, LAB_IDT = 0x4000, LAB_TSS = 0x5000,
+    LAB_PML4 = 0x1000,
+    LAB_PDPT = 0x2000,
+    LAB_GDT = 0x3000,
+    LAB_IDT = 0x4000,
+    LAB_TSS = 0x5000,
     LAB_HANDLER = 0x6000, /* of every vector: OUT of the vector is not possible, so it halts */
-    LAB_CODE = 0x8000, LAB_HOST_CODE = 0x9000, LAB_GUEST_CODE = 0xa000,
-    LAB_HOST_STACK = 0xc000, LAB_GUEST_STACK = 0xe000,
-    LAB_VMXON = 0x10000, LAB_VMCS = 0x11000, LAB_VMCS_2 = 0x12000,
-    LAB_IO_A = 0x13000, LAB_IO_B = 0x14000, LAB_MSR_BITMAPS = 0x15000, LAB_VAPIC = 0x16000,
-    LAB_APIC_ACCESS = 0x17000, LAB_POSTED = 0x18000, LAB_PML = 0x19000, LAB_EPTP_LIST = 0x1a000,
-    LAB_MSR_AREA = 0x1b000, LAB_DATA = 0x1c000,
-    LAB_EPT_PML4 = 0x20000, LAB_EPT_PDPT = 0x21000, LAB_EPT_PD = 0x22000, LAB_EPT_PT = 0x23000,
+    LAB_CODE = 0x8000,
+    LAB_HOST_CODE = 0x9000,
+    LAB_GUEST_CODE = 0xa000,
+    LAB_HOST_STACK = 0xc000,
+    LAB_GUEST_STACK = 0xe000,
+    LAB_VMXON = 0x10000,
+    LAB_VMCS = 0x11000,
+    LAB_VMCS_2 = 0x12000,
+    LAB_IO_A = 0x13000,
+    LAB_IO_B = 0x14000,
+    LAB_MSR_BITMAPS = 0x15000,
+    LAB_VAPIC = 0x16000,
+    LAB_APIC_ACCESS = 0x17000,
+    LAB_POSTED = 0x18000,
+    LAB_PML = 0x19000,
+    LAB_EPTP_LIST = 0x1a000,
+    LAB_MSR_AREA = 0x1b000,
+    LAB_DATA = 0x1c000,
+    LAB_EPT_PML4 = 0x20000,
+    LAB_EPT_PDPT = 0x21000,
+    LAB_EPT_PD = 0x22000,
+    LAB_EPT_PT = 0x23000,
     LAB_EPTP = LAB_EPT_PML4 | 0x1e, /* write-back, four levels */
 };
 
@@ -29,7 +48,7 @@ struct lab {
     struct cpu *cpu;
     struct vmx *vmx;
     struct vmx_caps caps;
-    int pending_vector;      /* of the local APIC, -1: none */
+    int pending_vector; /* of the local APIC, -1: none */
     unsigned eois;
     uint64_t apic_base, cr8;
     bool shut_down;
@@ -57,7 +76,7 @@ void lab_vmresume(struct lab *lab);
 void lab_set(struct lab *lab, uint32_t encoding, uint64_t value);
 uint64_t lab_get(struct lab *lab, uint32_t encoding);
 #define lab_vmwrite(lab, field, value) lab_set(lab, VMCS_##field, value)
-#define lab_vmread(lab, field)         lab_get(lab, VMCS_##field)
+#define lab_vmread(lab, field) lab_get(lab, VMCS_##field)
 void lab_or(struct lab *lab, uint32_t encoding, uint64_t bits);
 #define lab_enable(lab, field, bits) lab_or(lab, VMCS_##field, bits)
 

@@ -37,7 +37,7 @@ END_TEST
 
 START_TEST(a_control_that_is_off_must_be_0_and_takes_dependents_along)
 {
-    static const char *const off[] = {"vmx-ept", NULL};
+    static const char *const off[] = { "vmx-ept", NULL };
     struct lab *lab = lab_create_without(off);
     uint64_t may = msr(lab, 0x48b) >> 32;
 
@@ -50,7 +50,7 @@ END_TEST
 
 START_TEST(without_secondary_controls_their_msr_does_not_exist)
 {
-    static const char *const off[] = {"vmx-secondary-ctls", NULL};
+    static const char *const off[] = { "vmx-secondary-ctls", NULL };
     struct lab *lab = lab_create_without(off);
     uint64_t value;
 
@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(without_true_controls_default1_bits_must_be_1)
 {
-    static const char *const off[] = {"vmx-true-ctls", NULL};
+    static const char *const off[] = { "vmx-true-ctls", NULL };
     struct lab *lab = lab_create_without(off);
     uint64_t value;
 

@@ -3,13 +3,17 @@
 #include "tests/support/lab.h"
 
 #define NONCANONICAL UINT64_C(0x0000800000000000)
-#define BIT46        UINT64_C(0x0000400000000000)
+#define BIT46 UINT64_C(0x0000400000000000)
 
 /* literals of the manual: bit numbers of controls */
 enum {
-    PIN_GOOD = 0x16 | 1 | 8, PROC_GOOD = 0x04006172 | 1 << 7 | 1 << 31, PROC2_GOOD = 2 | 1 << 5,
-    EXIT_GOOD = 0x36dfb | 1 << 9 | 1 << 15, ENTRY_GOOD = 0x11fb | 1 << 9,
-    CR0_GOOD = (int)0x80010031, CR4_GOOD = 0x422a0
+    PIN_GOOD = 0x16 | 1 | 8,
+    PROC_GOOD = 0x04006172 | 1 << 7 | 1 << 31,
+    PROC2_GOOD = 2 | 1 << 5,
+    EXIT_GOOD = 0x36dfb | 1 << 9 | 1 << 15,
+    ENTRY_GOOD = 0x11fb | 1 << 9,
+    CR0_GOOD = (int)0x80010031,
+    CR4_GOOD = 0x422a0
 };
 
 struct write {
@@ -23,8 +27,11 @@ struct counterexample {
     struct write write[6];
 };
 
-#define W(field, value) {true, VMCS_##field, (uint64_t)(value)}
-#define C(check, error, ...) [CHECK_##check] = {CHECK_##check, error, {__VA_ARGS__}}
+#define W(field, value)                       \
+    {                                         \
+        true, VMCS_##field, (uint64_t)(value) \
+    }
+#define C(check, error, ...) [CHECK_##check] = { CHECK_##check, error, { __VA_ARGS__ } }
 #define PROC_WITH(bits) W(PROC_CONTROLS, (uint32_t)PROC_GOOD | (bits))
 #define PROC2_WITH(bits) W(PROC2_CONTROLS, PROC2_GOOD | (bits))
 #define PIN_WITH(bits) W(PIN_CONTROLS, PIN_GOOD | (bits))
@@ -195,7 +202,7 @@ static const struct counterexample counterexamples[CHECK_COUNT] = {
 /* virtual-8086 segments, each right but for what `check` is about */
 static void break_vm86(struct lab *lab, enum entry_check check)
 {
-    static const uint16_t segments[6] = {0, 2, 4, 6, 8, 10};
+    static const uint16_t segments[6] = { 0, 2, 4, 6, 8, 10 };
 
     if (check != CHECK_SEG_VM86_LIMIT && check != CHECK_SEG_VM86_RIGHTS &&
         check != CHECK_GUEST_RFLAGS_VM)

@@ -5,9 +5,9 @@
 enum { PAGE = 0x1e000 }; /* the guest-physical page that is experimented with */
 
 /* mov rbx, PAGE comes in a register */
-#define READ  "\x8a\x03\x0f\xa2" /* mov al, [rbx]; cpuid */
+#define READ "\x8a\x03\x0f\xa2"  /* mov al, [rbx]; cpuid */
 #define WRITE "\x88\x03\x0f\xa2" /* mov [rbx], al; cpuid */
-#define JUMP  "\xff\xe3"         /* jmp rbx */
+#define JUMP "\xff\xe3"          /* jmp rbx */
 
 static struct lab *with_page(uint64_t entry)
 {
@@ -30,15 +30,14 @@ START_TEST(rights_decide_and_show_in_the_qualification)
 {
     static const struct {
         const char *code;
-        unsigned entry; /* bits 2:0 */
+        unsigned entry;         /* bits 2:0 */
         unsigned qualification; /* 0: no violation */
     } rows[] = {
-        {READ, 0, 0x181}, {WRITE, 0, 0x182}, {JUMP, 0, 0x184},
-        {READ, 1, 0}, {WRITE, 1, 0x18a}, {JUMP, 1, 0x18c},
-        {READ, 3, 0}, {WRITE, 3, 0}, {JUMP, 3, 0x19c},
-        {READ, 4, 0x1a1}, {WRITE, 4, 0x1a2}, {JUMP, 4, 0},
-        {READ, 5, 0}, {WRITE, 5, 0x1aa}, {JUMP, 5, 0},
-        {READ, 7, 0}, {WRITE, 7, 0}, {JUMP, 7, 0},
+        { READ, 0, 0x181 },  { WRITE, 0, 0x182 }, { JUMP, 0, 0x184 },  { READ, 1, 0 },
+        { WRITE, 1, 0x18a }, { JUMP, 1, 0x18c },  { READ, 3, 0 },      { WRITE, 3, 0 },
+        { JUMP, 3, 0x19c },  { READ, 4, 0x1a1 },  { WRITE, 4, 0x1a2 }, { JUMP, 4, 0 },
+        { READ, 5, 0 },      { WRITE, 5, 0x1aa }, { JUMP, 5, 0 },      { READ, 7, 0 },
+        { WRITE, 7, 0 },     { JUMP, 7, 0 },
     };
     struct lab *lab = with_page(PAGE | 6 << 3 | rows[_i].entry);
 
@@ -57,9 +56,12 @@ END_TEST
 START_TEST(misconfigured_entries_exit)
 {
     static const uint64_t bad[] = {
-        PAGE | 2, PAGE | 6,                            /* write without read */
-        PAGE | 7 | 2 << 3, PAGE | 7 | 3 << 3, PAGE | 7 | 7 << 3, /* memory types */
-        PAGE | 7 | 6 << 3 | UINT64_C(1) << 46,         /* beyond the physical-address width */
+        PAGE | 2,
+        PAGE | 6, /* write without read */
+        PAGE | 7 | 2 << 3,
+        PAGE | 7 | 3 << 3,
+        PAGE | 7 | 7 << 3,                     /* memory types */
+        PAGE | 7 | 6 << 3 | UINT64_C(1) << 46, /* beyond the physical-address width */
         PAGE | 7 | 6 << 3 | UINT64_C(1) << 51,
     };
     struct lab *lab = with_page(bad[_i]);
@@ -76,9 +78,9 @@ START_TEST(reserved_bits_of_upper_entries_are_misconfigurations)
     static const struct {
         uint64_t at, entry;
     } bad[] = {
-        {LAB_EPT_PML4, LAB_EPT_PDPT | 7 | 1 << 3}, {LAB_EPT_PML4, LAB_EPT_PDPT | 7 | 1 << 7},
-        {LAB_EPT_PDPT, LAB_EPT_PD | 7 | 1 << 4}, {LAB_EPT_PD, LAB_EPT_PT | 7 | 1 << 6},
-        {LAB_EPT_PDPT, 0x80 | 6 << 3 | 7 | 1 << 12}, {LAB_EPT_PD, 0x80 | 6 << 3 | 7 | 1 << 12},
+        { LAB_EPT_PML4, LAB_EPT_PDPT | 7 | 1 << 3 },   { LAB_EPT_PML4, LAB_EPT_PDPT | 7 | 1 << 7 },
+        { LAB_EPT_PDPT, LAB_EPT_PD | 7 | 1 << 4 },     { LAB_EPT_PD, LAB_EPT_PT | 7 | 1 << 6 },
+        { LAB_EPT_PDPT, 0x80 | 6 << 3 | 7 | 1 << 12 }, { LAB_EPT_PD, 0x80 | 6 << 3 | 7 | 1 << 12 },
     };
     struct lab *lab = with_page(PAGE | 6 << 3 | 7);
 
@@ -229,6 +231,23 @@ START_TEST(a_cached_mapping_lives_until_invept)
 }
 END_TEST
 
+/* Hypervisors without VPID clear EPT's flags and enter again, without INVEPT. */
+START_TEST(without_vpid_vm_entry_drops_what_hides_a_cleared_dirty_flag)
+{
+    struct lab *lab = with_log(511);
+
+    lab_vmwrite(lab, PROC2_CONTROLS, lab_vmread(lab, PROC2_CONTROLS) & ~PROC2(VPID));
+    run(lab, WRITE);
+    expect_exit(lab, 10, 0);
+    lab_poke(lab, LAB_EPT_PT + (PAGE >> 12) * 8, PAGE | 6 << 3 | 7, 8);
+    lab_vmwrite(lab, GUEST_RIP, LAB_GUEST_CODE);
+    lab_vmresume(lab);
+    expect_exit(lab, 10, 0);
+    ck_assert_uint_eq(lab_vmread(lab, PML_INDEX), 509);
+    lab_destroy(lab);
+}
+END_TEST
+
 START_TEST(root_operation_sees_memory_without_ept)
 {
     struct lab *lab = with_page(PAGE | 6 << 3);
@@ -251,7 +270,7 @@ static struct lab *with_eptp_list(void)
 
     lab_enable(lab, PROC2_CONTROLS, PROC2(VM_FUNCTIONS));
     lab_vmwrite(lab, VM_FUNCTION_CONTROLS, 1);
-    lab_guest_code(lab, "\x31\xc0\x0f\x01\xd4\x8a\x03\x0f\xa2"); /* xor eax,eax; vmfunc; mov al,[rbx] */
+    lab_guest_code(lab, "\x31\xc0\x0f\x01\xd4\x8a\x03\x0f\xa2"); /* eax = 0; vmfunc; read */
     return lab;
 }
 
@@ -275,7 +294,9 @@ START_TEST(a_bad_list_entry_or_index_or_function_exits)
 {
     static const struct {
         uint64_t function, index, eptp;
-    } bad[] = {{0, 512, LAB_EPTP}, {0, 3, LAB_EPTP | 0x80}, {1, 0, LAB_EPTP}, {63, 0, LAB_EPTP}};
+    } bad[] = {
+        { 0, 512, LAB_EPTP }, { 0, 3, LAB_EPTP | 0x80 }, { 1, 0, LAB_EPTP }, { 63, 0, LAB_EPTP }
+    };
     struct lab *lab = with_eptp_list();
 
     lab_guest_code(lab, "\x0f\x01\xd4\x0f\xa2");
@@ -303,7 +324,7 @@ START_TEST(function_64_raises_ud)
 }
 END_TEST
 
-#define ADD(test)     tcase_add_test(t, test)
+#define ADD(test) tcase_add_test(t, test)
 #define LOOP(test, n) tcase_add_loop_test(t, test, 0, n)
 
 Suite *suite_vmx_ept(void)
@@ -323,6 +344,7 @@ Suite *suite_vmx_ept(void)
     ADD(the_log_names_pages_that_become_dirty_once);
     ADD(a_full_log_exits_before_the_page_is_dirty);
     ADD(a_cached_mapping_lives_until_invept);
+    ADD(without_vpid_vm_entry_drops_what_hides_a_cleared_dirty_flag);
     ADD(root_operation_sees_memory_without_ept);
     ADD(vm_function_0_switches_the_eptp);
     LOOP(a_bad_list_entry_or_index_or_function_exits, 4);

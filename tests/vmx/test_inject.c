@@ -1,4 +1,5 @@
-/* Event injection, pending debug exceptions, activity and interruptibility after VM entry; MSR areas.
+/* Event injection, pending debug exceptions, activity and interruptibility after VM entry; MSR
+ * areas.
  * [SDM 3C "Event Injection", "Special Features of VM Entry", "Loading MSRs"] */
 #include "tests/support/lab.h"
 
@@ -45,7 +46,7 @@ END_TEST
 
 START_TEST(software_events_push_the_address_behind_the_instruction)
 {
-    static const uint32_t info[] = {0x80000480, 0x80000603, 0x80000501}; /* INT 80H, INT3, INT1 */
+    static const uint32_t info[] = { 0x80000480, 0x80000603, 0x80000501 }; /* INT 80H, INT3, INT1 */
     struct lab *lab = lab_ready_to_launch();
 
     lab_vmwrite(lab, ENTRY_INTR_INFO, info[_i]);
@@ -219,8 +220,13 @@ START_TEST(an_msr_that_must_not_be_loaded_fails_the_entry)
     static const struct {
         uint64_t index, value;
     } bad[] = {
-        {0xc0000100, 0}, {0xc0000101, 0}, {0x802, 0}, {UINT64_C(0x100000082), 0}, {0x9b, 0},
-        {0x4000, 0} /* no such MSR */, {0x277, 2} /* PAT with a reserved type */,
+        { 0xc0000100, 0 },
+        { 0xc0000101, 0 },
+        { 0x802, 0 },
+        { UINT64_C(0x100000082), 0 },
+        { 0x9b, 0 },
+        { 0x4000, 0 } /* no such MSR */,
+        { 0x277, 2 } /* PAT with a reserved type */,
     };
     struct lab *lab = lab_ready_to_launch();
 
@@ -232,6 +238,39 @@ START_TEST(an_msr_that_must_not_be_loaded_fails_the_entry)
     lab_vmlaunch(lab);
     expect_entry_failure(lab, 34, 2);
     ck_assert_uint_eq(lab->vmx->current->launched, LAUNCH_CLEAR);
+    lab_destroy(lab);
+}
+END_TEST
+
+START_TEST(the_513th_msr_cannot_be_loaded)
+{
+    struct lab *lab = lab_ready_to_launch();
+
+    for (unsigned i = 0; i < 513; i++) {
+        lab_poke(lab, 0x100000 + 16 * i, 0xc0000082, 8);
+        lab_poke(lab, 0x100000 + 16 * i + 8, i, 8);
+    }
+    lab_vmwrite(lab, ENTRY_MSR_LOAD_ADDR, 0x100000);
+    lab_vmwrite(lab, ENTRY_MSR_LOAD_COUNT, UINT32_MAX);
+    lab_vmlaunch(lab);
+    expect_entry_failure(lab, 34, 513);
+    lab_destroy(lab);
+}
+END_TEST
+
+/* The error-code rule looks at CR0.PE only in an unrestricted guest, so that a bad CR0 of another
+ * is found later, as guest state. */
+START_TEST(without_unrestricted_guest_an_error_code_does_not_depend_on_cr0_pe)
+{
+    struct lab *lab = lab_ready_to_launch();
+
+    lab_vmwrite(lab, GUEST_CR0, lab_vmread(lab, GUEST_CR0) & ~CR0_PE);
+    lab_vmwrite(lab, ENTRY_INTR_INFO, 0x80000b0d);
+    lab_vmlaunch(lab);
+    expect_entry_failure(lab, 33, 0);
+    lab_vmwrite(lab, ENTRY_INTR_INFO, 0x8000030d);
+    lab_vmlaunch(lab);
+    expect_vmfail_valid(lab, 7);
     lab_destroy(lab);
 }
 END_TEST
@@ -270,7 +309,7 @@ END_TEST
 
 START_TEST(an_unrestricted_guest_runs_in_real_mode)
 {
-    static const uint16_t segments[6] = {0, 2, 4, 6, 8, 10};
+    static const uint16_t segments[6] = { 0, 2, 4, 6, 8, 10 };
     struct lab *lab = lab_ready_to_launch();
 
     lab_enable(lab, PROC2_CONTROLS, PROC2(UNRESTRICTED));
@@ -356,7 +395,7 @@ START_TEST(host_state_is_what_the_manual_says)
 }
 END_TEST
 
-#define ADD(test)     tcase_add_test(t, test)
+#define ADD(test) tcase_add_test(t, test)
 #define LOOP(test, n) tcase_add_loop_test(t, test, 0, n)
 
 Suite *suite_vmx_inject(void)
@@ -378,6 +417,8 @@ Suite *suite_vmx_inject(void)
     ADD(an_exit_in_the_shadow_of_sti_saves_it);
     ADD(msr_areas_are_loaded_and_stored);
     LOOP(an_msr_that_must_not_be_loaded_fails_the_entry, 7);
+    ADD(the_513th_msr_cannot_be_loaded);
+    ADD(without_unrestricted_guest_an_error_code_does_not_depend_on_cr0_pe);
     ADD(an_msr_that_cannot_be_stored_aborts);
     ADD(a_stored_tsc_has_no_offset);
     ADD(an_unrestricted_guest_runs_in_real_mode);

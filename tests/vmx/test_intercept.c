@@ -13,36 +13,38 @@ struct exit_row {
     uint64_t qualification;
     uint32_t length;
 };
-#define ROW(code, field, bits, reason, qualification, length) \
-    {code, sizeof code - 1, VMCS_##field, bits, reason, qualification, length}
+#define ROW(code, field, bits, reason, qualification, length)                    \
+    {                                                                            \
+        code, sizeof code - 1, VMCS_##field, bits, reason, qualification, length \
+    }
 
 static const struct exit_row rows[] = {
-    ROW("\x0f\xa2", VPID, 1, 10, 0, 2),                                   /* cpuid */
-    ROW("\x0f\x08", VPID, 1, 13, 0, 2),                                   /* invd */
+    ROW("\x0f\xa2", VPID, 1, 10, 0, 2),                                         /* cpuid */
+    ROW("\x0f\x08", VPID, 1, 13, 0, 2),                                         /* invd */
     ROW("\x31\xc9\xb8\x01\x00\x00\x00\x31\xd2\x0f\x01\xd1", VPID, 1, 55, 0, 3), /* xsetbv */
-    ROW("\xf4", VPID, 1, 12, 0, 1),                                       /* hlt */
-    ROW("\x0f\x01\x38", PROC_CONTROLS, 1 << 9, 14, 0, 3),                 /* invlpg [rax] */
-    ROW("\x0f\x33", PROC_CONTROLS, 1 << 11, 15, 0, 2),                    /* rdpmc */
-    ROW("\x0f\x31", PROC_CONTROLS, 1 << 12, 16, 0, 2),                    /* rdtsc */
-    ROW("\x0f\x01\xf9", PROC_CONTROLS, 1 << 12, 51, 0, 3),                /* rdtscp */
-    ROW("\x0f\x21\xc0", PROC_CONTROLS, 1 << 23, 29, 0x10, 3),     /* mov rax, dr0 */
-    ROW("\x0f\x23\xfb", PROC_CONTROLS, 1 << 23, 29, 0x307, 3),            /* mov dr7, rbx */
-    ROW("\x0f\x01\xc8", PROC_CONTROLS, 1 << 29, 39, 0, 3),                /* monitor */
-    ROW("\x31\xc9\x0f\x01\xc9", PROC_CONTROLS, 1 << 10, 36, 0, 3),        /* mwait, not armed */
-    ROW("\xf3\x90", PROC_CONTROLS, 1 << 30, 40, 0, 2),                    /* pause */
-    ROW("\x0f\x09", PROC2_CONTROLS, 1 << 6, 54, 0, 2),                    /* wbinvd */
-    ROW("\x0f\xc7\xf3", PROC2_CONTROLS, 1 << 11, 57, 0, 3),               /* rdrand ebx */
-    ROW("\x0f\xc7\xfb", PROC2_CONTROLS, 1 << 16, 61, 0, 3),               /* rdseed ebx */
-    ROW("\x0f\x01\x50\x10", PROC2_CONTROLS, 1 << 2, 46, 0x10, 4),         /* lgdt [rax + 16] */
-    ROW("\x0f\x00\xdb", PROC2_CONTROLS, 1 << 2, 47, 0, 3),                /* ltr bx */
-    ROW("\xe6\x80", PROC_CONTROLS, 1 << 24, 30, 0x800040, 2),             /* out 80h, al */
+    ROW("\xf4", VPID, 1, 12, 0, 1),                                             /* hlt */
+    ROW("\x0f\x01\x38", PROC_CONTROLS, 1 << 9, 14, 0, 3),                       /* invlpg [rax] */
+    ROW("\x0f\x33", PROC_CONTROLS, 1 << 11, 15, 0, 2),                          /* rdpmc */
+    ROW("\x0f\x31", PROC_CONTROLS, 1 << 12, 16, 0, 2),                          /* rdtsc */
+    ROW("\x0f\x01\xf9", PROC_CONTROLS, 1 << 12, 51, 0, 3),                      /* rdtscp */
+    ROW("\x0f\x21\xc0", PROC_CONTROLS, 1 << 23, 29, 0x10, 3),                   /* mov rax, dr0 */
+    ROW("\x0f\x23\xfb", PROC_CONTROLS, 1 << 23, 29, 0x307, 3),                  /* mov dr7, rbx */
+    ROW("\x0f\x01\xc8", PROC_CONTROLS, 1 << 29, 39, 0, 3),                      /* monitor */
+    ROW("\x31\xc9\x0f\x01\xc9", PROC_CONTROLS, 1 << 10, 36, 0, 3),         /* mwait, not armed */
+    ROW("\xf3\x90", PROC_CONTROLS, 1 << 30, 40, 0, 2),                     /* pause */
+    ROW("\x0f\x09", PROC2_CONTROLS, 1 << 6, 54, 0, 2),                     /* wbinvd */
+    ROW("\x0f\xc7\xf3", PROC2_CONTROLS, 1 << 11, 57, 0, 3),                /* rdrand ebx */
+    ROW("\x0f\xc7\xfb", PROC2_CONTROLS, 1 << 16, 61, 0, 3),                /* rdseed ebx */
+    ROW("\x0f\x01\x50\x10", PROC2_CONTROLS, 1 << 2, 46, 0x10, 4),          /* lgdt [rax + 16] */
+    ROW("\x0f\x00\xdb", PROC2_CONTROLS, 1 << 2, 47, 0, 3),                 /* ltr bx */
+    ROW("\xe6\x80", PROC_CONTROLS, 1 << 24, 30, 0x800040, 2),              /* out 80h, al */
     ROW("\x66\xba\xf8\x03\xed", PROC_CONTROLS, 1 << 24, 30, 0x3f8000b, 1), /* in eax, dx */
-    ROW("\x31\xc9\x0f\x32", VPID, 1, 31, 0, 2),                           /* rdmsr */
-    ROW("\x31\xc9\x0f\x30", VPID, 1, 32, 0, 2),                           /* wrmsr */
-    ROW("\x0f\x22\xdb", PROC_CONTROLS, 1 << 15, 28, 0x303, 3),            /* mov cr3, rbx */
-    ROW("\x0f\x20\xdf", PROC_CONTROLS, 1 << 16, 28, 0x713, 3),            /* mov rdi, cr3 */
-    ROW("\x44\x0f\x22\xc1", PROC_CONTROLS, 1 << 19, 28, 0x108, 4),        /* mov cr8, rcx */
-    ROW("\x44\x0f\x20\xc6", PROC_CONTROLS, 1 << 20, 28, 0x618, 4),        /* mov rsi, cr8 */
+    ROW("\x31\xc9\x0f\x32", VPID, 1, 31, 0, 2),                            /* rdmsr */
+    ROW("\x31\xc9\x0f\x30", VPID, 1, 32, 0, 2),                            /* wrmsr */
+    ROW("\x0f\x22\xdb", PROC_CONTROLS, 1 << 15, 28, 0x303, 3),             /* mov cr3, rbx */
+    ROW("\x0f\x20\xdf", PROC_CONTROLS, 1 << 16, 28, 0x713, 3),             /* mov rdi, cr3 */
+    ROW("\x44\x0f\x22\xc1", PROC_CONTROLS, 1 << 19, 28, 0x108, 4),         /* mov cr8, rcx */
+    ROW("\x44\x0f\x20\xc6", PROC_CONTROLS, 1 << 20, 28, 0x618, 4),         /* mov rsi, cr8 */
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
@@ -70,11 +72,11 @@ START_TEST(disabled_instructions_raise_ud)
         const char *code;
         size_t bytes;
     } disabled[] = {
-        {"\x0f\x01\xf9", 3},             /* rdtscp */
-        {"\xf3\x0f\xc7\xf8", 4},         /* rdpid rax */
-        {"\x66\x0f\x38\x82\x08", 5},     /* invpcid ecx, [rax] */
-        {"\x0f\xc7\x28", 3},             /* xsaves [rax] */
-        {"\x0f\x01\xd4", 3},             /* vmfunc */
+        { "\x0f\x01\xf9", 3 },         /* rdtscp */
+        { "\xf3\x0f\xc7\xf8", 4 },     /* rdpid rax */
+        { "\x66\x0f\x38\x82\x08", 5 }, /* invpcid ecx, [rax] */
+        { "\x0f\xc7\x28", 3 },         /* xsaves [rax] */
+        { "\x0f\x01\xd4", 3 },         /* vmfunc */
     };
     struct lab *lab = lab_ready_to_launch();
 
@@ -92,9 +94,10 @@ START_TEST(io_bitmaps_decide_by_port)
     struct lab *lab = lab_ready_to_launch();
 
     lab_enable(lab, PROC_CONTROLS, PROC(IO_BITMAPS));
-    lab_poke(lab, LAB_IO_A + 0x80 / 8, 2, 1);            /* port 81H */
+    lab_poke(lab, LAB_IO_A + 0x80 / 8, 2, 1);              /* port 81H */
     lab_poke(lab, LAB_IO_B + (0x9000 - 0x8000) / 8, 1, 1); /* port 9000H */
-    lab_guest_code(lab, "\xe6\x80\xe5\x80\x66\xba\x00\x90\xee"); /* out 80h, al; in eax, 80h; out dx, al */
+    /* out 80h, al; in eax, 80h; mov dx, 9000h; out dx, al */
+    lab_guest_code(lab, "\xe6\x80\xe5\x80\x66\xba\x00\x90\xee");
     lab_vmlaunch(lab);
     expect_exit(lab, 30, 0x80004b); /* the doubleword at 80H touches 81H */
     lab_vmwrite(lab, GUEST_RIP, LAB_GUEST_CODE + 4);
@@ -128,7 +131,8 @@ START_TEST(msr_bitmaps_decide_by_number_and_direction)
     lab_enable(lab, PROC_CONTROLS, PROC(MSR_BITMAPS));
     lab_poke(lab, LAB_MSR_BITMAPS + 1024 + 0x82 / 8, 1 << 2, 1); /* read of C0000082H */
     /* rdmsr 174h; wrmsr C0000082h; rdmsr C0000082h */
-    lab_guest_code(lab, "\xb9\x74\x01\x00\x00\x0f\x32\x31\xc0\x31\xd2\xb9\x82\x00\x00\xc0\x0f\x30\x0f\x32");
+    lab_guest_code(lab, "\xb9\x74\x01\x00\x00\x0f\x32\x31\xc0\x31\xd2"
+                        "\xb9\x82\x00\x00\xc0\x0f\x30\x0f\x32");
     lab_vmlaunch(lab);
     expect_exit(lab, 31, 0);
     ck_assert_uint_eq(lab_vmread(lab, GUEST_RIP), LAB_GUEST_CODE + 18);
@@ -479,7 +483,8 @@ START_TEST(the_tsc_is_scaled_then_offset)
     lab_enable(lab, PROC2_CONTROLS, PROC2(TSC_SCALING));
     lab_vmwrite(lab, TSC_MULTIPLIER, UINT64_C(3) << 47); /* 1.5 */
     lab_vmwrite(lab, TSC_OFFSET, UINT64_C(0x1000000000));
-    lab_guest_code(lab, "\x0f\x31\x48\x89\xc3\x48\x89\xd1\x0f\xa2"); /* rdtsc; mov rbx,rax; mov rcx,rdx */
+    /* rdtsc; mov rbx, rax; mov rcx, rdx; cpuid */
+    lab_guest_code(lab, "\x0f\x31\x48\x89\xc3\x48\x89\xd1\x0f\xa2");
     lab_vmlaunch(lab);
     tsc = cpu_tsc(lab->cpu);
     expect_exit(lab, 10, 0);
@@ -520,7 +525,7 @@ START_TEST(sipi_exits_from_wait_for_sipi)
 }
 END_TEST
 
-#define ADD(test)  tcase_add_test(t, test)
+#define ADD(test) tcase_add_test(t, test)
 #define LOOP(test, n) tcase_add_loop_test(t, test, 0, n)
 
 Suite *suite_vmx_intercept(void)

@@ -74,13 +74,13 @@ START_TEST(accesses_that_are_not_virtualized_exit)
         uint32_t proc2;
         unsigned qualification;
     } rows[] = {
-        {"\x8b\x43\x20", 3, 1, 0x0020},             /* read the ID, without register virtualization */
-        {"\x89\x83\xb0\x00\x00\x00", 6, 1, 0x10b0}, /* write EOI */
-        {"\x8b\x83\x90\x03\x00\x00", 6, 1 | FULL, 0x0390}, /* read the current count */
-        {"\x8b\x43\x22", 3, 1 | FULL, 0x0022},      /* not within the low 4 bytes */
-        {"\x48\x8b\x43\x20", 4, 1 | FULL, 0x0020},  /* wider than 32 bits */
-        {"\x89\x43\x30", 3, 1 | FULL, 0x1030},      /* write the version */
-        {"\xff\xe3", 2, 1, 0x2000},                 /* fetch */
+        { "\x8b\x43\x20", 3, 1, 0x0020 },                    /* read the ID */
+        { "\x89\x83\xb0\x00\x00\x00", 6, 1, 0x10b0 },        /* write EOI */
+        { "\x8b\x83\x90\x03\x00\x00", 6, 1 | FULL, 0x0390 }, /* read the current count */
+        { "\x8b\x43\x22", 3, 1 | FULL, 0x0022 },             /* not within the low 4 bytes */
+        { "\x48\x8b\x43\x20", 4, 1 | FULL, 0x0020 },         /* wider than 32 bits */
+        { "\x89\x43\x30", 3, 1 | FULL, 0x1030 },             /* write the version */
+        { "\xff\xe3", 2, 1, 0x2000 },                        /* fetch */
     };
     struct lab *lab = with_vapic(rows[_i].proc2);
 
@@ -110,7 +110,8 @@ START_TEST(virtualized_reads_come_from_the_virtual_apic_page)
 
     lab_poke(lab, LAB_VAPIC + 0x20, 0x12345678, 4);
     lab_poke(lab, LAB_APIC_ACCESS + 0x20, 0xdeadbeef, 4);
-    lab_guest_code(lab, "\x8b\x73\x20\x0f\xb6\x7b\x22\x0f\xa2"); /* mov esi,[rbx+20h]; movzx edi,[..22h] */
+    /* mov esi, [rbx + 20h]; movzx edi, byte [rbx + 22h]; cpuid */
+    lab_guest_code(lab, "\x8b\x73\x20\x0f\xb6\x7b\x22\x0f\xa2");
     lab_vmlaunch(lab);
     expect_exit(lab, 10, 0);
     ck_assert_uint_eq(lab->cpu->r[RSI], 0x12345678);
@@ -256,7 +257,7 @@ START_TEST(x2apic_writes_of_reserved_bits_raise_gp)
 {
     static const struct {
         uint64_t msr, value;
-    } bad[] = {{0x80b, 1}, {0x808, 0x100}, {0x83f, 0x100}};
+    } bad[] = { { 0x80b, 1 }, { 0x808, 0x100 }, { 0x83f, 0x100 } };
     struct lab *lab = with_vapic(1 << 4 | FULL);
 
     lab_vmwrite(lab, EXCEPTION_BITMAP, 1 << 13);
@@ -329,7 +330,7 @@ START_TEST(another_vector_exits)
 }
 END_TEST
 
-#define ADD(test)     tcase_add_test(t, test)
+#define ADD(test) tcase_add_test(t, test)
 #define LOOP(test, n) tcase_add_loop_test(t, test, 0, n)
 
 Suite *suite_vmx_vapic(void)

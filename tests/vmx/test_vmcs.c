@@ -88,7 +88,7 @@ END_TEST
 
 START_TEST(fields_of_switched_off_controls_do_not_exist)
 {
-    static const char *const off[] = {"vmx-ept", "vmx-preemption-timer", NULL};
+    static const char *const off[] = { "vmx-ept", "vmx-preemption-timer", NULL };
     struct lab *lab = lab_create_without(off);
 
     ck_assert_ptr_null(vmcs_find(&lab->vmx->map, 0x201a)); /* EPT pointer */

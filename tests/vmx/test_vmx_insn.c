@@ -2,17 +2,17 @@
  * [SDM 3C "VMX Instruction Reference", "VM Instruction Error Numbers"] */
 #include "tests/support/lab.h"
 
-#define CODE_VMXON   "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00" /* vmxon [LAB_DATA] */
-#define CODE_VMXOFF  "\x0f\x01\xc4"
+#define CODE_VMXON "\xf3\x0f\xc7\x34\x25\x00\xc0\x01\x00" /* vmxon [LAB_DATA] */
+#define CODE_VMXOFF "\x0f\x01\xc4"
 #define CODE_VMCLEAR "\x66\x0f\xc7\x34\x25\x00\xc0\x01\x00"
 #define CODE_VMPTRLD "\x0f\xc7\x34\x25\x00\xc0\x01\x00"
-#define CODE_VMPTRST "\x0f\xc7\x3c\x25\x08\xc0\x01\x00"     /* vmptrst [LAB_DATA + 8] */
-#define CODE_VMREAD  "\x0f\x78\xc3"                         /* vmread rbx, rax */
-#define CODE_VMWRITE "\x0f\x79\xc3"                         /* vmwrite rax, rbx */
-#define CODE_INVEPT  "\x66\x0f\x38\x80\x04\x25\x00\xc0\x01\x00" /* invept rax, [LAB_DATA] */
+#define CODE_VMPTRST "\x0f\xc7\x3c\x25\x08\xc0\x01\x00"        /* vmptrst [LAB_DATA + 8] */
+#define CODE_VMREAD "\x0f\x78\xc3"                             /* vmread rbx, rax */
+#define CODE_VMWRITE "\x0f\x79\xc3"                            /* vmwrite rax, rbx */
+#define CODE_INVEPT "\x66\x0f\x38\x80\x04\x25\x00\xc0\x01\x00" /* invept rax, [LAB_DATA] */
 #define CODE_INVVPID "\x66\x0f\x38\x81\x04\x25\x00\xc0\x01\x00"
-#define CODE_VMCALL  "\x0f\x01\xc1"
-#define CODE_VMFUNC  "\x0f\x01\xd4"
+#define CODE_VMCALL "\x0f\x01\xc1"
+#define CODE_VMFUNC "\x0f\x01\xd4"
 
 static void pointer(struct lab *lab, uint64_t pa)
 {
@@ -35,9 +35,9 @@ START_TEST(outside_vmx_operation_every_instruction_but_vmxon_raises_ud)
         const char *code;
         size_t bytes;
     } all[] = {
-        {CODE_VMXOFF, 3}, {CODE_VMCLEAR, 9}, {CODE_VMPTRLD, 8}, {CODE_VMPTRST, 8}, {CODE_VMREAD, 3}, {CODE_VMWRITE, 3},
-        {CODE_INVEPT, 10}, {CODE_INVVPID, 10}, {CODE_VMCALL, 3}, {CODE_VMFUNC, 3}, {"\x0f\x01\xc2", 3},
-        {"\x0f\x01\xc3", 3},
+        { CODE_VMXOFF, 3 }, { CODE_VMCLEAR, 9 }, { CODE_VMPTRLD, 8 },   { CODE_VMPTRST, 8 },
+        { CODE_VMREAD, 3 }, { CODE_VMWRITE, 3 }, { CODE_INVEPT, 10 },   { CODE_INVVPID, 10 },
+        { CODE_VMCALL, 3 }, { CODE_VMFUNC, 3 },  { "\x0f\x01\xc2", 3 }, { "\x0f\x01\xc3", 3 },
     };
     struct lab *lab = lab_create();
 
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(vmxon_needs_a_locked_feature_control_with_vmx_on)
 {
-    static const uint64_t refused[] = {0, 1, 4};
+    static const uint64_t refused[] = { 0, 1, 4 };
     struct lab *lab = lab_create();
 
     lab->cpu->msr.feature_control = refused[_i];
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(vmxon_of_a_bad_region_fails_invalid)
 {
-    static const uint64_t bad[] = {LAB_VMXON + 8, UINT64_C(1) << 46, LAB_DATA & ~0xfff};
+    static const uint64_t bad[] = { LAB_VMXON + 8, UINT64_C(1) << 46, LAB_DATA & ~0xfff };
     struct lab *lab = lab_create();
 
     pointer(lab, bad[_i]);
@@ -203,8 +203,10 @@ END_TEST
 
 START_TEST(vmread_and_vmwrite_of_no_field_fail_with_12)
 {
-    static const uint64_t none[] = {0x0006, 0x4014 | 1, 0x681e | 1, 0x9000, 0x7000, 0x10000,
-                                    UINT64_C(0x10000681e), 0x2034, 0x2026};
+    static const uint64_t none[] = {
+        0x0006, 0x4014 | 1, 0x681e | 1, 0x9000, 0x7000, 0x10000, UINT64_C(0x10000681e),
+        0x2034, 0x2026
+    };
     struct lab *lab = lab_ready_to_launch();
 
     lab->cpu->r[RAX] = none[_i];
@@ -218,7 +220,7 @@ END_TEST
 
 START_TEST(vmwrite_to_exit_information_fails_with_13_unless_misc_bit_29)
 {
-    static const char *const off[] = {"vmx-vmwrite-vmexit-fields", NULL};
+    static const char *const off[] = { "vmx-vmwrite-vmexit-fields", NULL };
     struct lab *lab = lab_create_without(_i ? off : NULL);
 
     pointer(lab, LAB_VMXON);
@@ -303,9 +305,10 @@ START_TEST(invvpid_wants_a_supported_type_and_a_vpid)
         uint64_t type, vpid, linear;
         bool good;
     } rows[] = {
-        {0, 1, 0x1000, true}, {0, 0, 0x1000, false}, {0, 1, UINT64_C(0x800000000000), false},
-        {1, 1, 0, true}, {1, 0, 0, false}, {1, 0x10001, 0, false}, {2, 0, 0, true},
-        {2, 0x10000, 0, false}, {3, 1, 0, true}, {3, 0, 0, false}, {4, 1, 0, false},
+        { 0, 1, 0x1000, true }, { 0, 0, 0x1000, false },  { 0, 1, UINT64_C(0x800000000000), false },
+        { 1, 1, 0, true },      { 1, 0, 0, false },       { 1, 0x10001, 0, false },
+        { 2, 0, 0, true },      { 2, 0x10000, 0, false }, { 3, 1, 0, true },
+        { 3, 0, 0, false },     { 4, 1, 0, false },
     };
     struct lab *lab = lab_ready_to_launch();
 
@@ -341,17 +344,20 @@ START_TEST(in_the_guest_each_instruction_exits_with_its_operands)
         uint32_t info; /* the instruction information, where there is one */
     } rows[] = {
         /* no base, no index: 22 and 27 are 1; DS; 64-bit addresses: 9:7 = 2 */
-        {CODE_VMXON, 9, 27, LAB_DATA, 0x08418100},
-        {CODE_VMCLEAR, 9, 19, LAB_DATA, 0x08418100},
-        {CODE_VMPTRLD, 8, 21, LAB_DATA, 0x08418100},
-        {CODE_VMPTRST, 8, 22, LAB_DATA + 8, 0x08418100},
-        {CODE_INVEPT, 10, 50, LAB_DATA, 0x08418100},
-        {CODE_INVVPID, 10, 53, LAB_DATA, 0x08418100},
-        {CODE_VMREAD, 3, 23, 0, 0x418},     /* registers: reg1 RBX in 6:3, bit 10, reg2 RAX in 31:28 */
-        {"\x0f\x79\xcb", 3, 25, 0, 0x10000418},
-        {"\x0f\x78\x4c\xf3\xf8", 5, 23, UINT64_C(0xfffffffffffffff8), 0x11998103},
-        {CODE_VMCALL, 3, 18, 0, 0}, {CODE_VMXOFF, 3, 26, 0, 0}, {"\x0f\x01\xc2", 3, 20, 0, 0},
-        {"\x0f\x01\xc3", 3, 24, 0, 0},
+        { CODE_VMXON, 9, 27, LAB_DATA, 0x08418100 },
+        { CODE_VMCLEAR, 9, 19, LAB_DATA, 0x08418100 },
+        { CODE_VMPTRLD, 8, 21, LAB_DATA, 0x08418100 },
+        { CODE_VMPTRST, 8, 22, LAB_DATA + 8, 0x08418100 },
+        { CODE_INVEPT, 10, 50, LAB_DATA, 0x08418100 },
+        { CODE_INVVPID, 10, 53, LAB_DATA, 0x08418100 },
+        { CODE_VMREAD, 3, 23, 0,
+          0x418 }, /* registers: reg1 RBX in 6:3, bit 10, reg2 RAX in 31:28 */
+        { "\x0f\x79\xcb", 3, 25, 0, 0x10000418 },
+        { "\x0f\x78\x4c\xf3\xf8", 5, 23, UINT64_C(0xfffffffffffffff8), 0x11998103 },
+        { CODE_VMCALL, 3, 18, 0, 0 },
+        { CODE_VMXOFF, 3, 26, 0, 0 },
+        { "\x0f\x01\xc2", 3, 20, 0, 0 },
+        { "\x0f\x01\xc3", 3, 24, 0, 0 },
     };
     struct lab *lab = lab_ready_to_launch();
 
@@ -367,7 +373,7 @@ END_TEST
 
 START_TEST(features_that_are_off_take_their_instructions_along)
 {
-    static const char *const off[] = {"vmx-ept", "vmx-vpid", NULL};
+    static const char *const off[] = { "vmx-ept", "vmx-vpid", NULL };
     struct lab *lab = lab_create_without(off);
 
     pointer(lab, LAB_VMXON);
