@@ -45,7 +45,7 @@ static bool take_debug_trap(struct cpu *cpu)
 
 static bool take_nmi(struct cpu *cpu)
 {
-    if (cpu->blocking & BLOCK_MOV_SS)
+    if (cpu->blocking & (BLOCK_STI | BLOCK_MOV_SS)) /* so that STI; HLT cannot miss one */
         return false;
     if (cpu->blocking & BLOCK_NMI && !(cpu->non_root && cpu->virt->ignores_nmi_blocking(cpu)))
         return false;

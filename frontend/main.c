@@ -17,12 +17,18 @@ enum { EXIT_MACHINE = 1, EXIT_USAGE = 2 };
 /* how much machine time passes between two looks at the terminal */
 #define SLICE_NS UINT64_C(5000000)
 
+/* a virtio console with the other end behind the comma: "virtio-console,file:PATH" */
+#define CONSOLE_DEVICE "virtio-console,"
+
+/* native ends of serial ports first */
+enum { DEBUGCON_SLOT = MAX_SERIALS, CONSOLE_SLOT, CHAR_SLOTS };
+
 struct session {
     struct options o;
     struct nidus *m;
     struct console *console;
     struct block_file *disks[MAX_DRIVES];
-    struct char_file *chars[MAX_SERIALS + 1];
+    struct char_file *chars[CHAR_SLOTS];
     FILE *log;
     const char *input; /* device that the terminal feeds, or NULL */
     char error[NIDUS_ERROR_SIZE];
@@ -50,10 +56,14 @@ static bool add_char(struct session *s, unsigned slot, const char *device, const
 {
     struct nidus_char c;
 
+    if (s->chars[slot]) {
+        snprintf(s->error, sizeof s->error, "%s is there already", device);
+        return false;
+    }
     s->chars[slot] = char_file_open(spec, &c, s->error);
     if (!s->chars[slot])
-        return s->error[0] ? explain(s, slot == MAX_SERIALS ? "-debugcon" : "-serial") : true;
-    if (char_file_is_terminal(spec) && slot < MAX_SERIALS && !s->input)
+        return s->error[0] ? explain(s, slot == DEBUGCON_SLOT ? "-debugcon" : "-serial") : true;
+    if (char_file_is_terminal(spec) && slot != DEBUGCON_SLOT && !s->input)
         s->input = device;
     return nidus_add_char(s->m, device, &c, s->error);
 }
@@ -69,7 +79,7 @@ static bool add_chars(struct session *s)
         if (!add_char(s, i, names[i], s->o.serials[i]))
             return false;
     }
-    return !s->o.debugcon || add_char(s, MAX_SERIALS, "debugcon", s->o.debugcon);
+    return !s->o.debugcon || add_char(s, DEBUGCON_SLOT, "debugcon", s->o.debugcon);
 }
 
 static bool add_disks(struct session *s)
@@ -82,7 +92,11 @@ static bool add_disks(struct session *s)
             return explain(s, "-drive");
     }
     for (unsigned i = 0; i < s->o.device_count; i++) {
-        if (!nidus_add_device(s->m, s->o.devices[i], s->error))
+        const char *device = s->o.devices[i];
+        bool console = strncmp(device, CONSOLE_DEVICE, strlen(CONSOLE_DEVICE)) == 0;
+
+        if (!(console ? add_char(s, CONSOLE_SLOT, "virtio-console", device + strlen(CONSOLE_DEVICE))
+                      : nidus_add_device(s->m, device, s->error)))
             return explain(s, "-device");
     }
     return true;
@@ -238,7 +252,7 @@ static int finish(struct session *s, int status)
     }
     if (s->m)
         nidus_destroy(s->m);
-    for (unsigned i = 0; i < MAX_SERIALS + 1; i++) {
+    for (unsigned i = 0; i < CHAR_SLOTS; i++) {
         if (s->chars[i] && !char_file_close(s->chars[i], s->error)) {
             fprintf(stderr, "nidus: %s\n", s->error);
             status = EXIT_MACHINE;

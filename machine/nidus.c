@@ -270,6 +270,12 @@ static bool add_rng(struct nidus *m, const char *text, struct err *e)
     return board_add_rng(m, e);
 }
 
+static bool add_console(struct nidus *m, const char *text, struct err *e)
+{
+    return err_set(e, "'%s': say where it goes: virtio-console,stdio or virtio-console,file:PATH",
+                   text);
+}
+
 static bool add_testdev(struct nidus *m, const char *text, struct err *e)
 {
     return board_add_testdev(m, e);
@@ -291,6 +297,8 @@ static const struct {
 } addable[] = {
     { "virtio-rng-pci", "entropy for the guest", add_rng },
     { "isa-debug-exit", "a port that ends nidus: iobase=0x501,iosize=2", add_exit_port },
+    { "virtio-console", "a console: virtio-console,stdio or virtio-console,file:PATH",
+      add_console },
     { "pc-testdev", "the test device of kvm-unit-tests", add_testdev },
 };
 

@@ -147,6 +147,70 @@ START_TEST(mov_ss_holds_a_data_breakpoint_back_until_after_the_next_instruction)
 }
 END_TEST
 
+START_TEST(mov_ss_hides_the_instruction_breakpoint_of_the_next_instruction)
+{
+    struct insn_lab *lab = sys_new(SYS_32);
+
+    lab->cpu->dr[0] = LAB_CODE + 2;
+    lab->cpu->dr[7] = 0x402;
+    debug_registers_changed(lab->cpu);
+    lab->cpu->r[RAX] = DATA32;
+    sys_run(lab, 0x8e, 0xd0, 0x90); /* mov ss, eax; nop */
+    ck_assert_int_eq(sys_handler(lab), -1);
+    ck_assert_uint_eq(lab->cpu->rip, LAB_CODE + 4);
+    lab_free(lab);
+}
+END_TEST
+
+/* an instruction after a stepped MOV SS that raises an event: the bytes, the event's handler, DR6 */
+static const struct {
+    uint8_t bytes[4];
+    uint8_t handler;
+    uint32_t dr6, dr7;
+} after_mov_ss[] = {
+    {{0x8e, 0xd0, 0xf1}, 1, 0xffff0ff0, 0x400},             /* INT1 */
+    {{0x8e, 0xd0, 0xcc}, 3, 0xffff0ff0, 0x400},             /* INT3 */
+    {{0x8e, 0xd0, 0x0f, 0x0b}, 6, 0xffff0ff0, 0x400},       /* UD2 */
+    {{0x8e, 0xd0, 0x0f, 0x23}, 1, 0xffff2ff0, 0x400 | 1 << 13}, /* MOV DR with DR7.GD: BD */
+};
+
+START_TEST(single_step_trap_of_mov_ss_is_lost_when_the_next_instruction_raises_an_event)
+{
+    struct insn_lab *lab = sys_new(SYS_32);
+
+    lab->cpu->rflags |= RFLAGS_TF;
+    lab->cpu->dr[7] = after_mov_ss[_i].dr7;
+    debug_registers_changed(lab->cpu);
+    lab->cpu->r[RAX] = DATA32;
+    sys_run_bytes(lab, after_mov_ss[_i].bytes, sizeof after_mov_ss[_i].bytes);
+    ck_assert_int_eq(sys_handler(lab), after_mov_ss[_i].handler);
+    ck_assert_uint_eq(lab->cpu->dr[6], after_mov_ss[_i].dr6);
+    ck_assert_uint_eq(lab->cpu->pending_dbg, 0);
+    lab_free(lab);
+}
+END_TEST
+
+START_TEST(data_breakpoint_of_mov_ss_comes_with_int1_and_after_the_delivery_of_int_n)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct insn_lab *lab = sys_new(SYS_32);
+
+        lab->cpu->dr[0] = 0x40000;
+        lab->cpu->dr[7] = 0x401 | UINT64_C(0xf) << 16;
+        debug_registers_changed(lab->cpu);
+        bus_write(lab->bus, 0x40000, DATA32, 4);
+        if (i == 0)
+            sys_run(lab, 0x8e, 0x15, 0x00, 0x00, 0x04, 0x00, 0xf1); /* mov ss, [40000H]; int1 */
+        else
+            sys_run(lab, 0x8e, 0x15, 0x00, 0x00, 0x04, 0x00, 0xcd, 0x80); /* ...; int 80H */
+        ck_assert_int_eq(sys_handler(lab), 1);
+        ck_assert_uint_eq(lab->cpu->dr[6], 0xffff0ff1);
+        ck_assert_uint_eq(sys_frame(lab, 0), i == 0 ? LAB_CODE + 7 : SYS_HANDLERS + 16 * 0x80);
+        lab_free(lab);
+    }
+}
+END_TEST
+
 START_TEST(io_breakpoint_needs_cr4_de)
 {
     struct insn_lab *lab = sys_new(SYS_64);
@@ -198,6 +262,11 @@ Suite *suite_cpu_debug_regs(void)
     tcase_add_test(t, dr4_is_dr6_unless_cr4_de);
     tcase_add_test(t, reserved_bits_of_dr7_read_as_the_manual_says_and_the_upper_half_raises_gp);
     tcase_add_test(t, mov_ss_holds_a_data_breakpoint_back_until_after_the_next_instruction);
+    tcase_add_test(t, mov_ss_hides_the_instruction_breakpoint_of_the_next_instruction);
+    tcase_add_loop_test(t,
+                        single_step_trap_of_mov_ss_is_lost_when_the_next_instruction_raises_an_event,
+                        0, sizeof after_mov_ss / sizeof after_mov_ss[0]);
+    tcase_add_test(t, data_breakpoint_of_mov_ss_comes_with_int1_and_after_the_delivery_of_int_n);
     tcase_add_test(t, io_breakpoint_needs_cr4_de);
     tcase_add_test(t, int_n_while_stepping_takes_no_trap_before_the_handler);
     suite_add_tcase(s, t);

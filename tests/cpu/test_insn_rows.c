@@ -12,18 +12,18 @@
 
 static unsigned bad_rows;
 
-#define BAD(id, ...)                                   \
-    do {                                               \
-        fprintf(stderr, "row %s: ", insn_names[id]);   \
-        fprintf(stderr, __VA_ARGS__);                  \
-        fputc('\n', stderr);                           \
-        bad_rows++;                                    \
+#define BAD(id, ...)                                 \
+    do {                                             \
+        fprintf(stderr, "row %s: ", insn_names[id]); \
+        fprintf(stderr, __VA_ARGS__);                \
+        fputc('\n', stderr);                         \
+        bad_rows++;                                  \
     } while (0)
 
 static const struct {
     uint8_t kind, size;
 } operands[OP_COUNT] = {
-#define OPERAND(letter, kind, size) [OP_##letter] = {KIND_##kind, SIZE_##size},
+#define OPERAND(letter, kind, size) [OP_##letter] = { KIND_##kind, SIZE_##size },
 #include "cpu/operands.def"
 };
 
@@ -44,7 +44,7 @@ START_TEST(each_row_decodes_its_example_to_itself)
 {
     for (unsigned id = INSN_INVALID + 1; id < INSN_COUNT; id++) {
         const struct insn_row *row = &insn_rows[id];
-        struct insn in = {.start = 0};
+        struct insn in = { .start = 0 };
         enum decode_result r = decode(&in, (const uint8_t *)row->code, row->length, row_key(row),
                                       all_features);
 
@@ -69,7 +69,7 @@ START_TEST(an_example_cut_short_asks_for_more_bytes)
         const struct insn_row *row = &insn_rows[id];
 
         for (unsigned n = 0; n < row->length; n++) {
-            struct insn in = {.start = 0};
+            struct insn in = { .start = 0 };
             enum decode_result r = decode(&in, (const uint8_t *)row->code, n, row_key(row),
                                           all_features);
 
@@ -219,14 +219,15 @@ START_TEST(a_row_whose_feature_is_off_does_not_decode)
     for (unsigned id = INSN_INVALID + 1; id < INSN_COUNT; id++) {
         const struct insn_row *row = &insn_rows[id];
         uint64_t features[FEATURE_WORDS];
-        struct insn in = {.start = 0};
+        struct insn in = { .start = 0 };
 
         if (row->feature == FEAT_BASE)
             continue;
         memset(features, 0xff, sizeof features);
         features[row->feature / 64] &= ~(UINT64_C(1) << row->feature % 64);
         if (decode(&in, (const uint8_t *)row->code, row->length, row_key(row), features) ==
-                DECODE_OK && in.id == id)
+                DECODE_OK &&
+            in.id == id)
             BAD(id, "decodes although its feature is off");
     }
     ck_assert_uint_eq(bad_rows, 0);

@@ -228,8 +228,11 @@ START_TEST(iretq_returns_to_user_and_drops_data_segments_of_the_kernel)
     bus_write(lab->bus, LAB_CODE + 0x100, 0x0b0f, 2); /* UD2 */
     lab->cpu->seg[SEG_FS].selector = DATA32_USER;
     lab->cpu->seg[SEG_FS].ar |= 3 << 5;
+    lab->cpu->seg[SEG_GS].base = 0x123000;
     sys_run(lab, 0x48, 0xcf);
     ck_assert_int_eq(sys_handler(lab), 6);
+    ck_assert_uint_eq(lab->cpu->seg[SEG_GS].selector, 0);
+    ck_assert_uint_eq(lab->cpu->seg[SEG_GS].base, 0x123000); /* only MOV GS would clear it */
     ck_assert_uint_eq(sys_frame(lab, 1), CODE64_USER);
     ck_assert_uint_eq(sys_frame(lab, 2) & RFLAGS_IF, RFLAGS_IF);
     ck_assert_uint_eq(sys_frame(lab, 3), SYS_STACK3);

@@ -10,6 +10,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
+#include "tests/diff/capstone_rules.h"
 
 enum { BYTES = 15, MODES = 3, DEFAULT_COUNT = 1000000 };
 
@@ -17,8 +18,9 @@ static const struct {
     uint32_t key;
     cs_mode mode;
     unsigned bits;
-} modes[MODES] = {
-    {KEY_CODE16, CS_MODE_16, 16}, {KEY_CODE32, CS_MODE_32, 32}, {KEY_CODE64, CS_MODE_64, 64}};
+} modes[MODES] = { { KEY_CODE16, CS_MODE_16, 16 },
+                   { KEY_CODE32, CS_MODE_32, 32 },
+                   { KEY_CODE64, CS_MODE_64, 64 } };
 
 struct diff {
     csh cs, cs_detail; /* without and with groups: detail costs half of the speed */
@@ -29,26 +31,6 @@ struct diff {
     uint64_t random;
     unsigned long compared, explained, bad;
     uint8_t reported[4][256]; /* by map and opcode: bits 0 they only, 1 we only, 2 lengths */
-};
-
-/* The bytes as the rules see them. */
-struct view {
-    const uint8_t *bytes;
-    unsigned bits;
-    unsigned prefix_count;
-    bool has_66, has_67, has_lock;
-    uint8_t rep;          /* the last of F2H and F3H, or 0 */
-    uint8_t segment;      /* the last override that counts, or 0 */
-    uint8_t rex;          /* counts: right before the opcode */
-    unsigned map;         /* 1, 0F, 0F38, 0F3A */
-    uint8_t op, modrm;
-    unsigned ours_length; /* 0: invalid */
-    unsigned theirs_length;
-    const struct insn *in;
-    const cs_insn *cs;    /* NULL: invalid there */
-    unsigned usual_length;       /* Capstone's, of the same with its prefixes in the usual order */
-    unsigned usual_id;
-    unsigned id_without_prefix;  /* Capstone's X86_INS_*, without 66H, F2H and F3H */
 };
 
 static uint64_t next_random(struct diff *d)
@@ -79,7 +61,7 @@ static void look(struct view *v)
         case 0x36:
         case 0x3e:
         case 0x64:
-        case 0x65: v->segment = *p; break;
+        case 0x65: break;
         default: goto done;
         }
         v->rex = 0;
@@ -96,8 +78,6 @@ done:
     v->op = p < v->bytes + BYTES ? p[0] : 0;
     v->modrm = p + 1 < v->bytes + BYTES ? p[1] : 0;
 }
-
-#include "tests/diff/capstone_rules.h"
 
 /* one of a kind is enough */
 static void report(struct diff *d, const struct view *v)
@@ -131,7 +111,7 @@ static unsigned respell(struct diff *d, const struct view *v, bool plain)
     bool in_16 = v->bits == 16 && v->map != 1;
     bool string = (v->op >= 0x6c && v->op <= 0x6f) || (v->op >= 0xa4 && v->op <= 0xa7) ||
                   (v->op >= 0xaa && v->op <= 0xaf) || v->op == 0x90;
-    uint8_t b[2 * BYTES] = {0};
+    uint8_t b[2 * BYTES] = { 0 };
     unsigned n = 0, length;
 
     if (v->has_67 != in_16 && !(v->rex & 8)) /* rule_67_rexw */
@@ -156,8 +136,8 @@ static void ask_again(struct diff *d, struct view *v)
 
 static void compare(struct diff *d, const uint8_t bytes[BYTES])
 {
-    struct view v = {.bytes = bytes, .bits = modes[d->mode].bits};
-    struct insn in = {.start = 0};
+    struct view v = { .bytes = bytes, .bits = modes[d->mode].bits };
+    struct insn in = { .start = 0 };
 
     if (decode(&in, bytes, BYTES, modes[d->mode].key, d->features) == DECODE_OK &&
         in.id != INSN_INVALID)
@@ -190,8 +170,8 @@ static void fill(struct diff *d, uint8_t *bytes, unsigned from)
 /* some prefixes, and then anything */
 static void random_strings(struct diff *d, unsigned long count)
 {
-    static const uint8_t prefixes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36,
-                                       0x3e, 0x64, 0x65, 0x40, 0x41, 0x44, 0x48, 0x4f};
+    static const uint8_t prefixes[] = { 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36,
+                                        0x3e, 0x64, 0x65, 0x40, 0x41, 0x44, 0x48, 0x4f };
     uint8_t bytes[BYTES];
 
     for (unsigned long n = 0; n < count; n++) {
@@ -231,13 +211,35 @@ static void structured_strings(struct diff *d)
         const char *bytes;
         unsigned count;
     } before[] = {
-        {"", 0}, {"\x66", 1}, {"\xf3", 1}, {"\xf2", 1}, {"\xf0", 1}, {"\x67", 1},
-        {"\x0f", 1}, {"\x66\x0f", 2}, {"\xf3\x0f", 2}, {"\xf2\x0f", 2}, {"\xf0\x0f", 2},
-        {"\x0f\x38", 2}, {"\x66\x0f\x38", 3}, {"\xf3\x0f\x38", 3}, {"\xf2\x0f\x38", 3},
-        {"\x0f\x3a", 2}, {"\x66\x0f\x3a", 3}, {"\xf3\x0f\x3a", 3}, {"\xf2\x0f\x3a", 3},
-        {"\x48", 1}, {"\x48\x0f", 2}, {"\x66\x48\x0f", 3}, {"\xf3\x48\x0f", 3},
-        {"\x66\xf2\x0f", 3}, {"\x66\xf3\x0f", 3}, {"\x66\xf2\x0f\x38", 4},
-        {"\x41\x0f", 2}, {"\x44", 1}, {"\x66\x44", 2},
+        { "", 0 },
+        { "\x66", 1 },
+        { "\xf3", 1 },
+        { "\xf2", 1 },
+        { "\xf0", 1 },
+        { "\x67", 1 },
+        { "\x0f", 1 },
+        { "\x66\x0f", 2 },
+        { "\xf3\x0f", 2 },
+        { "\xf2\x0f", 2 },
+        { "\xf0\x0f", 2 },
+        { "\x0f\x38", 2 },
+        { "\x66\x0f\x38", 3 },
+        { "\xf3\x0f\x38", 3 },
+        { "\xf2\x0f\x38", 3 },
+        { "\x0f\x3a", 2 },
+        { "\x66\x0f\x3a", 3 },
+        { "\xf3\x0f\x3a", 3 },
+        { "\xf2\x0f\x3a", 3 },
+        { "\x48", 1 },
+        { "\x48\x0f", 2 },
+        { "\x66\x48\x0f", 3 },
+        { "\xf3\x48\x0f", 3 },
+        { "\x66\xf2\x0f", 3 },
+        { "\x66\xf3\x0f", 3 },
+        { "\x66\xf2\x0f\x38", 4 },
+        { "\x41\x0f", 2 },
+        { "\x44", 1 },
+        { "\x66\x44", 2 },
     };
 
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
@@ -253,7 +255,7 @@ static unsigned long from_environment(const char *name, unsigned long otherwise)
 
 static void diff_open(struct diff *d, unsigned mode)
 {
-    *d = (struct diff){.mode = mode, .random = from_environment("NIDUS_DIFF_SEED", 20250101)};
+    *d = (struct diff){ .mode = mode, .random = from_environment("NIDUS_DIFF_SEED", 20250101) };
     memset(d->features, 0xff, sizeof d->features);
     ck_assert_int_eq(cs_open(CS_ARCH_X86, modes[mode].mode, &d->cs), CS_ERR_OK);
     ck_assert_int_eq(cs_open(CS_ARCH_X86, modes[mode].mode, &d->cs_detail), CS_ERR_OK);

@@ -15,7 +15,7 @@
 
 enum { FUZZ_RAM = 4 << 20, FUZZ_DISK = 64 << 10 };
 enum {
-    FUZZ_TABLES = 0x1000,   /* four pages of page tables */
+    FUZZ_TABLES = 0x1000, /* four pages of page tables */
     FUZZ_GDT = 0x6000,
     FUZZ_IDT = 0x7000,
     FUZZ_CODE = 0x10000,
@@ -24,8 +24,17 @@ enum {
 };
 
 enum fuzz_mode {
-    FUZZ_REAL, FUZZ_VM86, FUZZ_PROTECTED16, FUZZ_PROTECTED32, FUZZ_PAGED32, FUZZ_PAE, FUZZ_LONG,
-    FUZZ_USER32, FUZZ_USER64, FUZZ_COMPATIBILITY, FUZZ_MODES
+    FUZZ_REAL,
+    FUZZ_VM86,
+    FUZZ_PROTECTED16,
+    FUZZ_PROTECTED32,
+    FUZZ_PAGED32,
+    FUZZ_PAE,
+    FUZZ_LONG,
+    FUZZ_USER32,
+    FUZZ_USER64,
+    FUZZ_COMPATIBILITY,
+    FUZZ_MODES
 };
 
 struct fuzz {
@@ -107,10 +116,13 @@ static inline void fuzz_char_write(void *owner, const uint8_t *bytes, size_t cou
 static inline struct fuzz *fuzz_new(unsigned cpus)
 {
     struct fuzz *f = calloc(1, sizeof *f);
-    struct nidus_config config = {.ram = FUZZ_RAM, .cpus = cpus, .cpu = "max"};
-    struct nidus_char out = {.owner = f, .write = fuzz_char_write};
-    struct nidus_block disk = {.owner = f, .size = FUZZ_DISK, .read = fuzz_disk_read,
-                               .write = fuzz_disk_write, .flush = fuzz_disk_flush};
+    struct nidus_config config = { .ram = FUZZ_RAM, .cpus = cpus, .cpu = "max" };
+    struct nidus_char out = { .owner = f, .write = fuzz_char_write };
+    struct nidus_block disk = { .owner = f,
+                                .size = FUZZ_DISK,
+                                .read = fuzz_disk_read,
+                                .write = fuzz_disk_write,
+                                .flush = fuzz_disk_flush };
     char error[NIDUS_ERROR_SIZE];
 
     ck_assert_ptr_nonnull(f);
@@ -172,10 +184,19 @@ static inline void fuzz_code(struct fuzz *f, uint64_t pa, size_t size)
 
 static inline void fuzz_descriptors(struct fuzz *f)
 {
-    static const uint64_t gdt[16] = {
-        0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff, 0x00009b000000ffff,
-        0x000093000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff,
-        0x00008b0080000067, 0, 0x0000ec0000080000, 0x000085000048ffff};
+    static const uint64_t gdt[16] = { 0,
+                                      0x00cf9b000000ffff,
+                                      0x00cf93000000ffff,
+                                      0x00af9b000000ffff,
+                                      0x00009b000000ffff,
+                                      0x000093000000ffff,
+                                      0x00cffb000000ffff,
+                                      0x00cff3000000ffff,
+                                      0x00affb000000ffff,
+                                      0x00008b0080000067,
+                                      0,
+                                      0x0000ec0000080000,
+                                      0x000085000048ffff };
 
     bus_write_bytes(f->m->bus, FUZZ_GDT, gdt, sizeof gdt);
     for (unsigned i = 0; i < 4; i++) /* and some of any kind */
@@ -221,11 +242,11 @@ static inline void fuzz_segments(struct cpu *cpu, uint32_t ar, uint32_t code_ar,
                                  unsigned ds)
 {
     for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
-        cpu->seg[i] = (struct seg){.limit = ar & AR_G ? UINT32_MAX : 0xffff,
-                                   .ar = i == SEG_CS ? code_ar : ar,
-                                   .selector = (uint16_t)(i == SEG_CS ? cs : ds)};
+        cpu->seg[i] = (struct seg){ .limit = ar & AR_G ? UINT32_MAX : 0xffff,
+                                    .ar = i == SEG_CS ? code_ar : ar,
+                                    .selector = (uint16_t)(i == SEG_CS ? cs : ds) };
     }
-    cpu->seg[SEG_TR] = (struct seg){.limit = 0x67, .ar = 0x8b, .selector = 0x48, .base = 0x8000};
+    cpu->seg[SEG_TR] = (struct seg){ .limit = 0x67, .ar = 0x8b, .selector = 0x48, .base = 0x8000 };
 }
 
 static inline void fuzz_real_segments(struct cpu *cpu, uint32_t ar)
@@ -274,8 +295,8 @@ static inline void fuzz_enter(struct fuzz *f, struct cpu *cpu, enum fuzz_mode mo
         cpu->rip = 0;
     if (mode == FUZZ_PROTECTED16)
         cpu->seg[SEG_CS].base = FUZZ_CODE;
-    cpu->gdtr = (struct table_reg){FUZZ_GDT, 0x7f};
-    cpu->idtr = (struct table_reg){mode == FUZZ_REAL ? 0 : FUZZ_IDT, 0xfff};
+    cpu->gdtr = (struct table_reg){ FUZZ_GDT, 0x7f };
+    cpu->idtr = (struct table_reg){ mode == FUZZ_REAL ? 0 : FUZZ_IDT, 0xfff };
     for (unsigned i = 0; i < 16; i++)
         cpu->r[i] = fuzz_value(f);
     cpu->r[RSP] = FUZZ_STACK;

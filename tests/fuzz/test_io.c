@@ -9,17 +9,17 @@ enum { DEFAULT_ACCESSES = 20000, STEP_EVERY = 500, STEP_NS = 20000 };
 /* where something answers, and how much */
 static const struct {
     uint64_t base, size;
-} memory_ranges[] = {
-    {0xfee00000, 0x1000}, {0xfec00000, 0x1000}, {0xfed00000, 0x1000}, {0xb0000000, 0x1000000},
-    {0xff000000, 0x10000}, {0xfed1c000, 0x4000}, {0xa0000, 0x60000},   {0xc0000000, 0x100000},
-    {0xfe000000, 0x100000}, {0x400000, 0x1000},  {0xfffffff0, 0x10}};
+} memory_ranges[] = { { 0xfee00000, 0x1000 },    { 0xfec00000, 0x1000 },   { 0xfed00000, 0x1000 },
+                      { 0xb0000000, 0x1000000 }, { 0xff000000, 0x10000 },  { 0xfed1c000, 0x4000 },
+                      { 0xa0000, 0x60000 },      { 0xc0000000, 0x100000 }, { 0xfe000000, 0x100000 },
+                      { 0x400000, 0x1000 },      { 0xfffffff0, 0x10 } };
 static const struct {
     uint16_t base, size;
-} port_ranges[] = {
-    {0x00, 0x10},  {0x20, 2},    {0x40, 4},   {0x60, 5},     {0x70, 4},    {0x80, 0x10},
-    {0x92, 1},     {0xa0, 2},    {0xb2, 2},   {0xc0, 0x20},  {0xe0, 0x10}, {0x2f8, 8},
-    {0x3f8, 8},    {0x4d0, 2},   {0x510, 12}, {0x600, 0x80}, {0xcf8, 8},   {0x2000, 24},
-    {0xc000, 0x200}, {0xfff8, 8}};
+} port_ranges[] = { { 0x00, 0x10 }, { 0x20, 2 },    { 0x40, 4 },       { 0x60, 5 },
+                    { 0x70, 4 },    { 0x80, 0x10 }, { 0x92, 1 },       { 0xa0, 2 },
+                    { 0xb2, 2 },    { 0xc0, 0x20 }, { 0xe0, 0x10 },    { 0x2f8, 8 },
+                    { 0x3f8, 8 },   { 0x4d0, 2 },   { 0x510, 12 },     { 0x600, 0x80 },
+                    { 0xcf8, 8 },   { 0x2000, 24 }, { 0xc000, 0x200 }, { 0xfff8, 8 } };
 
 static uint64_t pick_address(struct fuzz *f)
 {
@@ -158,14 +158,15 @@ static void random_queues(struct fuzz *f)
 {
     for (unsigned n = 0; n < 200; n++)
         bus_write(f->m->bus, QUEUE_AREA + fuzz_below(f, QUEUE_AREA_SIZE / 8) * 8,
-                  fuzz_below(f, 2) ? QUEUE_AREA + fuzz_below(f, QUEUE_AREA_SIZE) : fuzz_value(f), 8);
+                  fuzz_below(f, 2) ? QUEUE_AREA + fuzz_below(f, QUEUE_AREA_SIZE) : fuzz_value(f),
+                  8);
 }
 
 /* [virtio 1.2 "Common configuration structure layout"] */
 static void random_driver(struct fuzz *f, uint64_t bar)
 {
-    static const uint8_t offsets[] = {0x00, 0x08, 0x0c, 0x14, 0x16, 0x18, 0x1a, 0x1c,
-                                      0x20, 0x28, 0x30, 0x24, 0x2c, 0x34};
+    static const uint8_t offsets[] = { 0x00, 0x08, 0x0c, 0x14, 0x16, 0x18, 0x1a,
+                                       0x1c, 0x20, 0x28, 0x30, 0x24, 0x2c, 0x34 };
     struct bus *bus = f->m->bus;
 
     if (fuzz_below(f, 4) == 0) { /* a driver that does as it should, but for the queues */

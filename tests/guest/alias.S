@@ -1,6 +1,6 @@
 /* Code written through another linear address of its page is executed after a serializing
  * instruction. [SDM 3A "Self-Modifying Code"] */
-#include "guest.h"
+#include "guest.inc"
 #define CODE_PAGE  (REGION + 0x5000)
 #define ALIAS_PAGE (REGION + 0x6000)
     .text

@@ -1,6 +1,6 @@
 /* The local APIC's timer: one-shot counts down once, periodic again and again, masked is silent.
  * [SDM 3A "APIC Timer"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

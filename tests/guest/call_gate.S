@@ -1,6 +1,6 @@
 /* A call through a call gate from CPL 3 to 0: stack switch, parameters copied, RET FAR n back.
  * [SDM 3A "Accessing a Code Segment Through a Call Gate"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,5 +1,5 @@
 /* CPUID leaf 15H tells the TSC's rate; the 8254 is the witness. [SDM 2A "CPUID"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* Breakpoints: execution (a fault, once with RF), data (a trap), I/O, general detect.
  * [SDM 3B "Debug Registers"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

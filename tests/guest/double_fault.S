@@ -1,5 +1,5 @@
 /* Which pairs of exceptions make a double fault. [SDM 3A "Interrupt 8 - Double Fault Exception"] */
-#include "guest.h"
+#include "guest.inc"
 #define NOT_PRESENT(vector) movb $0x0e, idt + (vector) * 8 + 5
 #define PRESENT(vector)     movb $0x8e, idt + (vector) * 8 + 5
     .text

@@ -1,6 +1,6 @@
 /* One of each ordinary fault, the saved EIP on the instruction. [SDM 3A "Exception and Interrupt
  * Reference"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* NMIs: not masked by IF, blocked from delivery until IRET, one is kept meanwhile; they end HLT.
  * [SDM 3A "Nonmaskable Interrupt (NMI)"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

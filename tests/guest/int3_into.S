@@ -1,6 +1,6 @@
 /* INT3, INTO, INT n, INT1: vectors, saved EIP, and the gate's privilege for software interrupts.
  * [SDM 2A "INT n/INTO/INT3/INT1 - Call to Interrupt Procedure"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* Accesses of all widths to ports and to memory-mapped devices; what nobody answers reads as ones.
  */
-#include "guest.h"
+#include "guest.inc"
 #define BUFFER 0xff000000       /* pc-testdev's memory */
     .text
     .code32

@@ -1,6 +1,6 @@
 /* IRET to a 16-bit code segment with a 16-bit stack, arithmetic wraps at 64 KiB, and a far jump
  * back. [SDM 3A "Mixing 16-Bit and 32-Bit Code"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* LAR, LSL, VERR, VERW report through ZF and never fault for a bad selector.
  * [SDM 2A "LAR - Load Access Rights Byte"], [SDM 2A "LSL - Load Segment Limit"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,7 +1,7 @@
 /* MOV SS and POP SS hold debug traps and interrupts back until the next instruction is through; a
  * trap that comes due on MOV SS itself is lost. [SDM 3A "Masking Exceptions and Interrupts When
  * Switching Stacks"], [SDM 3B "Single-Step Exception Condition"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* MONITOR and MWAIT: a store to the line before MWAIT, or an interrupt, ends the wait.
  * [SDM 2B "MWAIT - Monitor Wait"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,5 +1,5 @@
 /* Page-fault error codes and CR2, 64-bit mode. [SDM 3A "Page-Fault Exceptions"] */
-#include "guest.h"
+#include "guest.inc"
 #define PAGE (REGION + 0x3000)
 #define PTE  (test_pt + 8 * 3)
 #define FLUSH() invlpg PAGE

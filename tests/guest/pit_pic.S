@@ -1,5 +1,5 @@
 /* The 8254's channel 0 through the 8259s wakes HLT at its rate. */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* RDRAND and RDSEED: CF 1, numbers that differ, the same in every run with the same seed (the
  * runner compares what we print in two runs). */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -1,6 +1,6 @@
 /* To real-address mode and back: interrupts through the vector table at 0, segments as
  * paragraphs, limits of 64 KiB. [SDM 3B "Real-Address Mode"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

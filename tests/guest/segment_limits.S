@@ -1,6 +1,6 @@
 /* Limits, expand-down, read-only and null segments: #GP or #SS, and with which error code.
  * [SDM 3A "Limit Checking"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

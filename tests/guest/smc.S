@@ -1,7 +1,7 @@
 /* Self-modifying code: a store to an instruction that follows in the same straight line is seen by
  * its execution. [SDM 3A "Self-Modifying Code"] (processors of the P6 family and later need no
  * branch when the store uses the same linear address) */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

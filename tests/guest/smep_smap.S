@@ -1,6 +1,6 @@
 /* SMEP: no fetch from user pages at CPL < 3. SMAP: no data access to them unless RFLAGS.AC.
  * [SDM 3A "Determination of Access Rights"] */
-#include "guest.h"
+#include "guest.inc"
 #define PAGE (REGION + 0x3000)
     .text
     .code32
@@ -37,24 +37,24 @@ test:
     EXPECT_FAULT_CODE(PF_VECTOR, 1, movb PAGE, %al)
     call *%rdx                  /* fetches are SMEP's business; the stack is a supervisor's */
 
-    /* implicit supervisor accesses fault even with AC: a descriptor in a user page */
-    movq gdt + CODE32, %rax
+    /* implicit supervisor accesses fault even with AC: a descriptor in a user page. The table's
+     * end only lies there, not the code segment of the handler. */
     stac
-    movq %rax, REGION + 0x1008
+    movq gdt + CODE64, %rax
+    movq %rax, REGION - 8
     movq gdt + DATA32, %rax
-    movq %rax, REGION + 0x1010
+    movq %rax, REGION
     lgdt user_gdt
-    movl $0x10, %ecx
+    movl $0x20, %ecx
     movl $-1, last_vector
     movl $1f, resume
     movw %cx, %fs
 1:  movl $0, resume
-    cmpl $PF_VECTOR, last_vector
-    EXPECT(e)
+    EXPECT_EQ(PF_VECTOR, last_vector)
     EXPECT_EQ(1, last_error)
-    EXPECT_EQ(REGION + 0x1010, last_cr2)
+    EXPECT_EQ(REGION, last_cr2)
     PASS()
     .data
 user_gdt:
-    .word 0x1f
-    .quad REGION + 0x1000
+    .word 0x27
+    .quad REGION - 0x20

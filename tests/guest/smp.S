@@ -1,5 +1,5 @@
 /* INIT and SIPI start the other processor; both count with LOCK. [SDM 3A "MP Initialization"] */
-#include "guest.h"
+#include "guest.inc"
 #define ROUNDS 20000
     .text
     .code32

@@ -1,6 +1,6 @@
 /* What every guest program starts with: multiboot header, GDT, IDT, TSS, the handler of all
  * exceptions and interrupts, and the ways into paging and 64-bit mode. */
-#include "guest.h"
+#include "guest.inc"
 
     .section .multiboot, "a"
     .long 0x1badb002, 0, -0x1badb002

@@ -1,6 +1,6 @@
 /* A single step over REP is a trap after each repetition; RIP stays on the instruction until the
  * last. [SDM 2B "REP/REPE/REPZ/REPNE/REPNZ"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

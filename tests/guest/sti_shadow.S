@@ -1,5 +1,5 @@
 /* STI keeps interrupts off for one more instruction. [SDM 2B "STI - Set Interrupt Flag"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

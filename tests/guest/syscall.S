@@ -1,5 +1,5 @@
 /* SYSCALL/SYSRET and SYSENTER/SYSEXIT, there and back. [SDM 2B "SYSCALL - Fast System Call"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

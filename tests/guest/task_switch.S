@@ -1,6 +1,6 @@
 /* Task switches by JMP, CALL, IRET and an interrupt through a task gate. [SDM 3A "Task Switching"]
  */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

@@ -16,7 +16,7 @@ static const struct {
     enum nidus_event end;
     const char *device;
 } guests[] = {
-#define GUEST(name, cpus, end, device) {#name, cpus, NIDUS_##end, device},
+#define GUEST(name, cpus, end, device) { #name, cpus, NIDUS_##end, device },
 #include "tests/guest/guests.def"
 };
 
@@ -30,7 +30,7 @@ struct run {
 
 static struct nidus_blob read_image(const char *name)
 {
-    struct nidus_blob blob = {NULL, 0};
+    struct nidus_blob blob = { NULL, 0 };
     char path[1024];
     FILE *f;
     void *bytes;
@@ -55,9 +55,10 @@ static void take_output(void *owner, const uint8_t *bytes, size_t count)
 
 static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
 {
-    struct nidus_config config = {.ram = 16 << 20, .cpus = guests[guest].cpus, .cpu = "max",
-                                  .entropy = 7};
-    struct nidus_char serial = {.owner = r, .write = take_output};
+    struct nidus_config config = {
+        .ram = 16 << 20, .cpus = guests[guest].cpus, .cpu = "max", .entropy = 7
+    };
+    struct nidus_char serial = { .owner = r, .write = take_output };
     char error[NIDUS_ERROR_SIZE] = "";
     struct nidus *m = nidus_create(&config, error);
 
@@ -66,7 +67,7 @@ static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
     ck_assert_msg(nidus_add_device(m, "isa-debug-exit,iobase=0xf4,iosize=4", error), "%s", error);
     if (guests[guest].device)
         ck_assert_msg(nidus_add_device(m, guests[guest].device, error), "%s", error);
-    ck_assert_msg(nidus_load_kernel(m, image, (struct nidus_blob){NULL, 0}, "", error), "%s",
+    ck_assert_msg(nidus_load_kernel(m, image, (struct nidus_blob){ NULL, 0 }, "", error), "%s",
                   error);
     r->end = nidus_run(m, UINT64_C(1000000) * RUN_MS);
     r->exit_code = nidus_exit_code(m);

@@ -1,5 +1,5 @@
 /* A fault while #DF is delivered shuts the processor down, which ends the machine. */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

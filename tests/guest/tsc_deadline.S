@@ -1,6 +1,6 @@
 /* TSC-deadline mode: an interrupt when the TSC reaches IA32_TSC_DEADLINE, which then reads 0.
  * [SDM 3A "TSC-Deadline Mode"] */
-#include "guest.h"
+#include "guest.inc"
 #define TSC_DEADLINE 0x6e0
     .text
     .code32

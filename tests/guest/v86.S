@@ -1,6 +1,6 @@
 /* Virtual-8086 mode, there and back: what faults with IOPL 0, what INT does, what the handler
  * finds. [SDM 3B "8086 Emulation"] */
-#include "guest.h"
+#include "guest.inc"
     .text
     .code32
     .globl test

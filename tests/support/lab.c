@@ -312,7 +312,7 @@ static const struct {
     { VMCS_GUEST_TR_AR, 0x8b },
 };
 
-static void lab_fill(struct lab *lab)
+void lab_fill(struct lab *lab)
 {
     const struct vmx_caps *caps = &lab->caps;
 

@@ -61,6 +61,8 @@ struct lab *lab_create_without(const char *const *features);
 /* VMXON done, LAB_VMCS current and clear, with a state that passes every check of VM entry: EPT
  * (identity, 1-GiB pages) and VPID on, a 64-bit guest at LAB_GUEST_CODE */
 struct lab *lab_ready_to_launch(void);
+/* such a state into the current VMCS */
+void lab_fill(struct lab *lab);
 void lab_destroy(struct lab *lab);
 
 /* Run machine code followed by HLT in root operation until the processor halts. */

@@ -25,24 +25,29 @@ static uint64_t plausible(uint64_t *rng, uint64_t old)
     }
 }
 
+/* one that may be 0 and 1 */
+static void flip_control(struct lab *lab, uint64_t *rng, uint32_t encoding,
+                         enum control_group group)
+{
+    uint32_t free = lab->caps.may_1[group] & ~lab->caps.must_1[group];
+
+    lab_set(lab, encoding, lab_get(lab, encoding) ^ (free & BIT(next(rng) % 32)));
+}
+
 static void scramble(struct lab *lab, uint64_t *rng)
 {
     uint8_t code[64];
 
-    for (unsigned n = next(rng) % 5; n-- > 0;) {
+    lab_fill(lab);
+    for (unsigned n = next(rng) % 4 * (next(rng) % 2); n-- > 0;) {
         const struct vmcs_field *f = &vmcs_fields[next(rng) % VMCS_FIELD_COUNT];
 
         lab_set(lab, f->encoding, plausible(rng, lab_get(lab, f->encoding)));
     }
-    /* a control of each word, as it may be set */
-    lab_vmwrite(lab, PROC_CONTROLS,
-                lab_vmread(lab, PROC_CONTROLS) ^
-                    (lab->caps.may_1[GROUP_PROC] & BIT(next(rng) % 32)));
-    lab_vmwrite(lab, PROC2_CONTROLS,
-                lab_vmread(lab, PROC2_CONTROLS) ^
-                    (lab->caps.may_1[GROUP_PROC2] & BIT(next(rng) % 32)));
-    lab_vmwrite(lab, PIN_CONTROLS,
-                lab_vmread(lab, PIN_CONTROLS) ^ (lab->caps.may_1[GROUP_PIN] & BIT(next(rng) % 8)));
+    lab_enable(lab, PROC_CONTROLS, PROC(TPR_SHADOW));
+    flip_control(lab, rng, VMCS_PROC_CONTROLS, GROUP_PROC);
+    flip_control(lab, rng, VMCS_PROC2_CONTROLS, GROUP_PROC2);
+    flip_control(lab, rng, VMCS_PIN_CONTROLS, GROUP_PIN);
     for (unsigned n = next(rng) % 3; n-- > 0;) {
         uint64_t at = LAB_EPT_PT + next(rng) % 0x30 * 8;
 
