@@ -12,7 +12,7 @@ static const struct {
     const char *name;
     Suite *(*make)(void);
 } suites[] = {
-#define SUITE(name) {#name, suite_##name},
+#define SUITE(name) { #name, suite_##name },
 #include "tests/suites.def"
 #undef SUITE
 };

@@ -21,11 +21,13 @@ enum control_group {
 };
 
 /* PIN_NMI and the like: the bit in its field */
+/* clang-format off */
 enum {
 #define CONTROL(group, n, name, qemu, needs, feature, title) group##_##name##_BIT = (n),
 #define CONTROL_OR_1(group, n, name, qemu, needs, feature, title) group##_##name##_BIT = (n),
 #include "vmx/controls.def"
 };
+/* clang-format on */
 #define VMX_CONTROL(control) ((uint32_t)1 << control##_BIT)
 #define PIN(name) VMX_CONTROL(PIN_##name)
 #define PROC(name) VMX_CONTROL(PROC_##name)
@@ -35,6 +37,7 @@ enum {
 #define VMFUNC(name) VMX_CONTROL(VMFUNC_##name)
 
 /* rows, of both files; NEED_BASE is what every VMX processor has */
+/* clang-format off */
 enum vmx_need {
     NEED_BASE,
 #define CONTROL(group, n, name, qemu, needs, feature, title) NEED_##group##_##name,
@@ -44,6 +47,7 @@ enum vmx_need {
 #include "vmx/caps.def"
     NEED_COUNT
 };
+/* clang-format on */
 
 struct vmx_caps {
     bool on[NEED_COUNT]; /* by vmx_caps_init, vmx_feature_set and vmx_caps_settle */

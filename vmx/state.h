@@ -11,16 +11,20 @@
 
 enum { LINEAR_BITS = CPU_LINEAR_BITS };
 
+/* clang-format off */
 enum {
 #define COST(name, cycles, doc) COST_##name = (cycles),
 #include "vmx/cost.def"
 };
+/* clang-format on */
 
+/* clang-format off */
 enum exit_reason {
 #define EXIT_REASON(number, name, qualification, rf, text) EXIT_##name = (number),
 #include "vmx/exit_reasons.def"
     EXIT_REASON_LIMIT = 65
 };
+/* clang-format on */
 #define EXIT_ENTRY_FAILED (UINT32_C(1) << 31) /* in the exit reason */
 
 /* VM-instruction error numbers [SDM 3C "VM Instruction Error Numbers"] */
@@ -50,6 +54,7 @@ enum vm_error {
 enum vmx_abort { ABORT_MSR_STORE = 1, ABORT_HOST_PDPTE = 2, ABORT_MSR_LOAD = 4 };
 
 /* rows of entry_checks.def */
+/* clang-format off */
 enum entry_check {
     CHECK_NONE,
 #define ENTRY_CHECK(id, section, error, when, must, ...) CHECK_##id,
@@ -59,17 +64,20 @@ enum entry_check {
 #include "vmx/entry_checks.def"
     CHECK_COUNT
 };
+/* clang-format on */
 struct entry_check_row {
     const char *name;
     uint8_t section; /* enum sdm_section */
 };
 extern const struct entry_check_row entry_check_rows[CHECK_COUNT];
 
+/* clang-format off */
 enum sdm_section {
 #define SDM_SECTION(id, volume, number, title) SDM_##id,
 #include "vmx/sdm.def"
     SDM_COUNT
 };
+/* clang-format on */
 struct sdm_row {
     const char *volume, *number, *title;
 };

@@ -100,11 +100,13 @@ uint64_t vmcs_enum(const struct vmx_caps *caps)
 
 enum { REGION_REVISION = 0, REGION_ABORT = 4, REGION_LAUNCHED = 8, REGION_FIELDS = 16 };
 
+/* clang-format off */
 enum {
     REGION_BYTES = REGION_FIELDS
 #define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc) +BYTES_##width
 #include "vmx/vmcs_fields.def"
 };
+/* clang-format on */
 static_assert(REGION_BYTES <= 4096, "a VMCS region is one page");
 
 void vmcs_load(struct vmcs *v, struct bus *bus, uint64_t pa)

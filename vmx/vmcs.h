@@ -21,17 +21,21 @@ enum { BYTES_16 = 2, BYTES_64 = 8, BYTES_32 = 4, BYTES_NAT = 8 };
 enum { CR3_TARGETS = 4 };
 
 /* encodings */
+/* clang-format off */
 enum vmcs_encoding {
 #define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc) VMCS_##name = (enc),
 #include "vmx/vmcs_fields.def"
 };
+/* clang-format on */
 
 /* in their order */
+/* clang-format off */
 enum vmcs_index {
 #define VMCS_FIELD(name, enc, width, kind, at, need, stale, doc) FIELD_##name,
 #include "vmx/vmcs_fields.def"
     VMCS_FIELD_COUNT
 };
+/* clang-format on */
 
 /* groups of VM-entry checks that a VMWRITE makes stale; what no group guards is checked always */
 enum {

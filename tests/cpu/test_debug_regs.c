@@ -168,10 +168,10 @@ static const struct {
     uint8_t handler;
     uint32_t dr6, dr7;
 } after_mov_ss[] = {
-    {{0x8e, 0xd0, 0xf1}, 1, 0xffff0ff0, 0x400},             /* INT1 */
-    {{0x8e, 0xd0, 0xcc}, 3, 0xffff0ff0, 0x400},             /* INT3 */
-    {{0x8e, 0xd0, 0x0f, 0x0b}, 6, 0xffff0ff0, 0x400},       /* UD2 */
-    {{0x8e, 0xd0, 0x0f, 0x23}, 1, 0xffff2ff0, 0x400 | 1 << 13}, /* MOV DR with DR7.GD: BD */
+    { { 0x8e, 0xd0, 0xf1 }, 1, 0xffff0ff0, 0x400 },                 /* INT1 */
+    { { 0x8e, 0xd0, 0xcc }, 3, 0xffff0ff0, 0x400 },                 /* INT3 */
+    { { 0x8e, 0xd0, 0x0f, 0x0b }, 6, 0xffff0ff0, 0x400 },           /* UD2 */
+    { { 0x8e, 0xd0, 0x0f, 0x23 }, 1, 0xffff2ff0, 0x400 | 1 << 13 }, /* MOV DR with DR7.GD: BD */
 };
 
 START_TEST(single_step_trap_of_mov_ss_is_lost_when_the_next_instruction_raises_an_event)
@@ -263,9 +263,9 @@ Suite *suite_cpu_debug_regs(void)
     tcase_add_test(t, reserved_bits_of_dr7_read_as_the_manual_says_and_the_upper_half_raises_gp);
     tcase_add_test(t, mov_ss_holds_a_data_breakpoint_back_until_after_the_next_instruction);
     tcase_add_test(t, mov_ss_hides_the_instruction_breakpoint_of_the_next_instruction);
-    tcase_add_loop_test(t,
-                        single_step_trap_of_mov_ss_is_lost_when_the_next_instruction_raises_an_event,
-                        0, sizeof after_mov_ss / sizeof after_mov_ss[0]);
+    tcase_add_loop_test(
+        t, single_step_trap_of_mov_ss_is_lost_when_the_next_instruction_raises_an_event, 0,
+        sizeof after_mov_ss / sizeof after_mov_ss[0]);
     tcase_add_test(t, data_breakpoint_of_mov_ss_comes_with_int1_and_after_the_delivery_of_int_n);
     tcase_add_test(t, io_breakpoint_needs_cr4_de);
     tcase_add_test(t, int_n_while_stepping_takes_no_trap_before_the_handler);

@@ -54,18 +54,22 @@ static inline void apic_lab_init(struct apic_lab *a)
     memset(a, 0, sizeof *a);
     a->chip = chip_lab_create();
     a->bus = apic_bus_create(a->chip->host.bus);
-    a->chip->host.msi = (struct msi_port){apic_bus_msi, a->bus};
+    a->chip->host.msi = (struct msi_port){ apic_bus_msi, a->bus };
     a->ioapic = device_create(&ioapic_class, "ioapic", &a->chip->host);
     a->pic = device_create(&pic8259_class, "pic", &a->chip->host);
     apic_bus_add_ioapic(a->bus, a->ioapic);
     chip_start(a->ioapic);
     chip_start(a->pic);
     for (unsigned i = 0; i < APICS; i++) {
-        struct lapic_config config = {.bus = a->bus, .id = i, .bsp = i == 0, .x2apic = true,
-                                      .physical_bits = 46, .extint = pic8259_acknowledge,
-                                      .extint_owner = a->pic};
-        struct apic_client client = {&a->told[i], told_intr, told_nmi, told_smi, told_init,
-                                     told_sipi};
+        struct lapic_config config = { .bus = a->bus,
+                                       .id = i,
+                                       .bsp = i == 0,
+                                       .x2apic = true,
+                                       .physical_bits = 46,
+                                       .extint = pic8259_acknowledge,
+                                       .extint_owner = a->pic };
+        struct apic_client client = { &a->told[i], told_intr, told_nmi,
+                                      told_smi,    told_init, told_sipi };
 
         a->cpu[i] = device_create(&lapic_class, "lapic", &a->chip->host);
         lapic_configure(a->cpu[i], &config);

@@ -76,7 +76,7 @@ static inline void chip_can_receive(void *owner)
 
 static inline struct char_backend chip_backend(struct chip_lab *lab)
 {
-    return (struct char_backend){lab, chip_write_text, chip_can_receive};
+    return (struct char_backend){ lab, chip_write_text, chip_can_receive };
 }
 
 static inline struct chip_lab *chip_lab_create(void)
@@ -88,8 +88,8 @@ static inline struct chip_lab *chip_lab_create(void)
     lab->host.clock = &lab->clock;
     lab->host.bus = bus_create();
     lab->host.ports = ports_create();
-    lab->host.msi = (struct msi_port){chip_send, lab};
-    lab->host.outside = (struct outside){.owner = lab, .wall_seconds = chip_wall};
+    lab->host.msi = (struct msi_port){ chip_send, lab };
+    lab->host.outside = (struct outside){ .owner = lab, .wall_seconds = chip_wall };
     return lab;
 }
 
@@ -103,7 +103,7 @@ static inline void chip_lab_destroy(struct chip_lab *lab)
 /* realize and reset, after the caller has connected the lines */
 static inline void chip_start(struct device *dev)
 {
-    struct err e = {""};
+    struct err e = { "" };
 
     ck_assert_msg(device_realize(dev, &e), "%s", e.text);
     device_reset(dev);

@@ -45,7 +45,7 @@ static inline void lab_entropy(void *owner, uint8_t *bytes, size_t count)
 
 static inline void lab_realize(struct device *dev)
 {
-    struct err e = {""};
+    struct err e = { "" };
 
     ck_assert_msg(device_realize(dev, &e), "%s", e.text);
     device_reset(dev);
@@ -54,15 +54,15 @@ static inline void lab_realize(struct device *dev)
 static inline struct pci_lab *lab_create(void)
 {
     struct pci_lab *lab = calloc(1, sizeof *lab);
-    struct err e = {""};
+    struct err e = { "" };
 
     lab->clock.now = lab_now;
     lab->clock.owner = lab;
     lab->host.clock = &lab->clock;
     lab->host.bus = bus_create();
     lab->host.ports = ports_create();
-    lab->host.msi = (struct msi_port){lab_send, lab};
-    lab->host.outside = (struct outside){.owner = lab, .entropy = lab_entropy};
+    lab->host.msi = (struct msi_port){ lab_send, lab };
+    lab->host.outside = (struct outside){ .owner = lab, .entropy = lab_entropy };
     ck_assert(bus_add_ram(lab->host.bus, LAB_RAM, LAB_RAM, &e));
     lab->mch = pci_host_create("mch", &lab->host, LAB_RAM, 0);
     lab->bus = pci_host_bus(lab->mch);

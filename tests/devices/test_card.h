@@ -24,16 +24,21 @@ static inline void test_card_write(void *owner, uint64_t offset, uint64_t value,
     ((struct test_card *)owner)->last_value = value;
 }
 
-static const struct io_ops test_card_ops = {
-    .read = test_card_read, .write = test_card_write, .sizes = SIZE_ANY};
+static const struct io_ops test_card_ops = { .read = test_card_read,
+                                             .write = test_card_write,
+                                             .sizes = SIZE_ANY };
 
 static inline bool test_card_plug(struct device *dev, struct err *e, bool msix)
 {
     struct test_card *c = (struct test_card *)dev;
 
-    pci_describe(&c->fn, &(struct pci_identity){
-        .vendor = 0x1234, .device = 0x5678, .revision = 9, .class_code = 0x020304,
-        .subsystem_vendor = 0xabcd, .subsystem = 0xef01, .pin = 1});
+    pci_describe(&c->fn, &(struct pci_identity){ .vendor = 0x1234,
+                                                 .device = 0x5678,
+                                                 .revision = 9,
+                                                 .class_code = 0x020304,
+                                                 .subsystem_vendor = 0xabcd,
+                                                 .subsystem = 0xef01,
+                                                 .pin = 1 });
     pci_add_bar(&c->fn, 0, PCI_BAR_IO, 32, "ports", &test_card_ops);
     pci_add_bar(&c->fn, 2, PCI_BAR_MEM64, 0x100000, "memory", &test_card_ops);
     if (msix)
@@ -59,15 +64,27 @@ static inline void test_card_unrealize(struct device *dev)
 }
 
 static const struct device_class test_card_class = {
-    .name = "test-card", .size = sizeof(struct test_card), .version = 1, .fields = test_card_fields,
-    .realize = test_card_realize, .unrealize = test_card_unrealize, .reset = pci_reset,
-    .settle = pci_settle, .show = pci_show,
+    .name = "test-card",
+    .size = sizeof(struct test_card),
+    .version = 1,
+    .fields = test_card_fields,
+    .realize = test_card_realize,
+    .unrealize = test_card_unrealize,
+    .reset = pci_reset,
+    .settle = pci_settle,
+    .show = pci_show,
 };
 
 static const struct device_class test_card_msi_class = {
-    .name = "test-card", .size = sizeof(struct test_card), .version = 1, .fields = test_card_fields,
-    .realize = test_card_realize_msi, .unrealize = test_card_unrealize, .reset = pci_reset,
-    .settle = pci_settle, .show = pci_show,
+    .name = "test-card",
+    .size = sizeof(struct test_card),
+    .version = 1,
+    .fields = test_card_fields,
+    .realize = test_card_realize_msi,
+    .unrealize = test_card_unrealize,
+    .reset = pci_reset,
+    .settle = pci_settle,
+    .show = pci_show,
 };
 
 static inline struct test_card *test_card_create(struct pci_lab *lab,

@@ -2,12 +2,12 @@
 #include "tests/devices/chip_lab.h"
 
 #include "devices/apic_bus.h"
-#include "devices/list.h"
 #include "devices/lapic.h"
+#include "devices/list.h"
 
 static const char *const chips[] = {
-    "pic8259", "pit8254", "rtc_cmos", "i8042", "port92", "uart16550", "debugcon",
-    "isa_debug_exit", "acpi_pm", "hpet", "ioapic", "lapic", "pc_testdev",
+    "pic8259",        "pit8254", "rtc_cmos", "i8042",  "port92", "uart16550",  "debugcon",
+    "isa_debug_exit", "acpi_pm", "hpet",     "ioapic", "lapic",  "pc_testdev",
 };
 enum { CHIPS = sizeof chips / sizeof chips[0] };
 
@@ -34,7 +34,7 @@ static void start(unsigned i)
     apics = apic_bus_create(NULL);
     dev = device_create(class, "chip", &lab->host);
     if (class == &lapic_class) {
-        struct lapic_config config = {.bus = apics, .x2apic = true, .physical_bits = 46};
+        struct lapic_config config = { .bus = apics, .x2apic = true, .physical_bits = 46 };
 
         lapic_configure(dev, &config);
     }
@@ -53,15 +53,9 @@ static void access_lapic(void)
     uint64_t value = rnd() & (rnd() % 4 ? 0xffff : UINT64_MAX);
 
     switch (rnd() % 8) {
-    case 0:
-        lapic_ops.write_base(dev, 0xfee00000 | (rnd() & 0xd00));
-        break;
-    case 1:
-        lapic_ops.write_msr(dev, 0x800 + (uint32_t)rnd() % 256, value);
-        break;
-    case 2:
-        lapic_ops.read_msr(dev, 0x800 + (uint32_t)rnd() % 256, &value);
-        break;
+    case 0: lapic_ops.write_base(dev, 0xfee00000 | (rnd() & 0xd00)); break;
+    case 1: lapic_ops.write_msr(dev, 0x800 + (uint32_t)rnd() % 256, value); break;
+    case 2: lapic_ops.read_msr(dev, 0x800 + (uint32_t)rnd() % 256, &value); break;
     case 3:
         lapic_ops.write_tsc_deadline(dev, rnd() % 2 ? value : 0);
         lapic_ops.read_tsc_deadline(dev);
@@ -70,20 +64,17 @@ static void access_lapic(void)
         lapic_lint(dev, (unsigned)rnd() % 3, rnd() % 2);
         lapic_ops.acknowledge(dev);
         break;
-    case 5:
-        lapic_ops.read(dev, rnd() % 4096, 1u << rnd() % 4);
-        break;
-    default:
-        lapic_ops.write(dev, rnd() % 0x40 * 16, value, 4);
+    case 5: lapic_ops.read(dev, rnd() % 4096, 1u << rnd() % 4); break;
+    default: lapic_ops.write(dev, rnd() % 0x40 * 16, value, 4);
     }
 }
 
 /* any port that a chip may have, any register, any size; time passes too */
 static void access_something(void)
 {
-    static const uint16_t ports[] = {0x20, 0xa0, 0x40, 0x60, 0x61, 0x70, 0x92, 0xb2, 0xe0, 0xe8,
-                                     0xf4, 0x3f8, 0x4d0, 0x600, 0x620, 0x2000};
-    static const uint64_t bases[] = {0xfec00000, 0xfed00000, 0xfed00100, 0xff000000};
+    static const uint16_t ports[] = { 0x20, 0xa0, 0x40, 0x60,  0x61,  0x70,  0x92,  0xb2,
+                                      0xe0, 0xe8, 0xf4, 0x3f8, 0x4d0, 0x600, 0x620, 0x2000 };
+    static const uint64_t bases[] = { 0xfec00000, 0xfed00000, 0xfed00100, 0xff000000 };
     uint16_t port = (uint16_t)(ports[rnd() % (sizeof ports / sizeof ports[0])] + rnd() % 8);
     uint64_t pa = bases[rnd() % 4] + rnd() % 0x80;
     unsigned size = 1u << rnd() % 3;
@@ -91,20 +82,11 @@ static void access_something(void)
     lab->text_length = 0;
     lab->messages = 0;
     switch (rnd() % 6) {
-    case 0:
-        ports_read(lab->host.ports, port, size);
-        break;
-    case 1:
-        bus_read(lab->host.bus, pa, 1u << rnd() % 4);
-        break;
-    case 2:
-        bus_write(lab->host.bus, pa, rnd(), 1u << rnd() % 4);
-        break;
-    case 3:
-        chip_run(lab, rnd() % 100000);
-        break;
-    default:
-        ports_write(lab->host.ports, port, (uint32_t)rnd(), size);
+    case 0: ports_read(lab->host.ports, port, size); break;
+    case 1: bus_read(lab->host.bus, pa, 1u << rnd() % 4); break;
+    case 2: bus_write(lab->host.bus, pa, rnd(), 1u << rnd() % 4); break;
+    case 3: chip_run(lab, rnd() % 100000); break;
+    default: ports_write(lab->host.ports, port, (uint32_t)rnd(), size);
     }
     if (dev->class == &lapic_class)
         access_lapic();

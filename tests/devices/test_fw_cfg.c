@@ -44,7 +44,7 @@ static uint64_t item(uint16_t key, unsigned bytes)
 /* put a request into RAM and start it; the control word that comes back */
 static uint32_t dma(uint32_t control, uint32_t length, uint64_t address)
 {
-    uint32_t head[2] = {__builtin_bswap32(control), __builtin_bswap32(length)}, done;
+    uint32_t head[2] = { __builtin_bswap32(control), __builtin_bswap32(length) }, done;
     uint64_t at = __builtin_bswap64(address);
 
     bus_write_bytes(lab->host.bus, REQUEST, head, 8);
@@ -86,7 +86,7 @@ END_TEST
 
 START_TEST(keys_that_hold_nothing_read_as_zero)
 {
-    static const uint16_t keys[] = {0x11, 0x1f, 0x20, 0x60, 0x3fff, 0x8000, 0x8010, 0xffff};
+    static const uint16_t keys[] = { 0x11, 0x1f, 0x20, 0x60, 0x3fff, 0x8000, 0x8010, 0xffff };
 
     for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++)
         ck_assert_uint_eq(item(keys[i], 8), 0);
@@ -98,7 +98,7 @@ END_TEST
 
 START_TEST(the_directory_lists_files_in_big_endian)
 {
-    struct err e = {""};
+    struct err e = { "" };
     uint8_t dir[4 + 128];
 
     ck_assert(fw_cfg_add_file(cfg, "etc/e820", "abc", 3, &e));
@@ -107,8 +107,19 @@ START_TEST(the_directory_lists_files_in_big_endian)
     out(0x510, 0x19, 2);
     for (unsigned i = 0; i < sizeof dir; i++)
         dir[i] = (uint8_t)next_byte();
-    ck_assert_mem_eq(dir, "\0\0\0\2" "\0\0\0\4" "\0\x20" "\0\0" "etc/e820", 21);
-    ck_assert_mem_eq(dir + 68, "\0\0\0\5" "\0\x21" "\0\0" "opt/x", 14);
+    ck_assert_mem_eq(dir,
+                     "\0\0\0\2"
+                     "\0\0\0\4"
+                     "\0\x20"
+                     "\0\0"
+                     "etc/e820",
+                     21);
+    ck_assert_mem_eq(dir + 68,
+                     "\0\0\0\5"
+                     "\0\x21"
+                     "\0\0"
+                     "opt/x",
+                     14);
     ck_assert_uint_eq(item(0x20, 4), 0x64636261);
 }
 END_TEST
@@ -116,7 +127,7 @@ END_TEST
 START_TEST(a_long_name_or_one_file_too_many_is_refused)
 {
     char name[57] = "";
-    struct err e = {""};
+    struct err e = { "" };
 
     memset(name, 'n', 56);
     ck_assert(!fw_cfg_add_file(cfg, name, "", 0, &e));

@@ -186,7 +186,7 @@ END_TEST
 
 START_TEST(rates_200_100_80_make_a_wheel_mouse)
 {
-    static const uint8_t rates[] = {200, 100, 80};
+    static const uint8_t rates[] = { 200, 100, 80 };
 
     for (unsigned i = 0; i < 3; i++) {
         command_data(0xd4, 0xf3);

@@ -73,7 +73,7 @@ END_TEST
 
 START_TEST(reserved_8259_inputs_are_not_driven)
 {
-    static const uint8_t reserved[] = {0, 1, 2, 8, 13};
+    static const uint8_t reserved[] = { 0, 1, 2, 8, 13 };
 
     pci_set_intx(&card->fn, true);
     for (unsigned i = 0; i < sizeof reserved; i++) {

@@ -367,7 +367,7 @@ START_TEST(x2apic_msrs_and_their_faults)
     ck_assert(!mput(&a, 2, 0x80e, 0));
     ck_assert(!mput(&a, 2, 0x82f, 0x10000)); /* CMCI */
     ck_assert(!mput(&a, 2, 0x83f, 0x100));
-    ck_assert(!mput(&a, 2, 0x80f, 0x3ff));   /* focus checking */
+    ck_assert(!mput(&a, 2, 0x80f, 0x3ff)); /* focus checking */
     ck_assert(!lapic_ops.read_msr(a.cpu[2], 0x80b, &value));
     ck_assert(!lapic_ops.read_msr(a.cpu[2], 0x83f, &value));
     ck_assert(!lapic_ops.read_msr(a.cpu[2], 0x840, &value));
@@ -386,7 +386,7 @@ START_TEST(x2apic_ipis_have_32_bit_destinations)
     ck_assert(!a.told[0].intr && !a.told[1].intr && a.told[2].intr);
     ck_assert_uint_eq(mget(&a, 0, 0x830), UINT64_C(0x0000000200004041));
     ck_assert(mput(&a, 0, 0x830, UINT64_C(0x000000ff00004442)));
-    ck_assert_uint_eq(a.told[1].nmi, 0); /* FFH is not the broadcast */
+    ck_assert_uint_eq(a.told[1].nmi, 0);                         /* FFH is not the broadcast */
     ck_assert(mput(&a, 0, 0x830, UINT64_C(0x0000000300004842))); /* cluster 0, bits 0 and 1 */
     ck_assert(a.told[0].intr && a.told[1].intr);
     take(&a, 2);
@@ -467,7 +467,7 @@ END_TEST
 
 START_TEST(a_new_divider_keeps_the_count)
 {
-    static const uint8_t code[] = {0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa}; /* 1, 2, ... 128 */
+    static const uint8_t code[] = { 0xb, 0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa }; /* 1, 2, ... 128 */
 
     xput(&a, 0, 0x320, 0xee);
     for (unsigned i = 0; i < 8; i++) {
@@ -551,7 +551,7 @@ END_TEST
 
 START_TEST(a_message_to_another_address_is_a_write_to_memory)
 {
-    struct err e = {""};
+    struct err e = { "" };
     uint32_t word;
 
     ck_assert_msg(bus_add_ram(a.chip->host.bus, 0x10000, 0x10000, &e), "%s", e.text);

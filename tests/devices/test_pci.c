@@ -120,7 +120,9 @@ END_TEST
 
 START_TEST(a_bar_over_ram_or_the_apics_does_not_decode)
 {
-    static const uint32_t places[] = {0, 0x100000, 0xb0000000, 0xfec00000, 0xfee00000, 0xfff00000};
+    static const uint32_t places[] = {
+        0, 0x100000, 0xb0000000, 0xfec00000, 0xfee00000, 0xfff00000
+    };
 
     lab_set_config(lab, CARD, 0x04, 3, 2);
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -195,7 +197,7 @@ END_TEST
 START_TEST(a_taken_slot_is_refused_with_its_owner)
 {
     struct device *dev = device_create(&test_card_class, "second", &lab->host);
-    struct err e = {""};
+    struct err e = { "" };
 
     ((struct test_card *)dev)->fn.bus = lab->bus;
     ((struct test_card *)dev)->fn.devfn = CARD;
@@ -242,7 +244,7 @@ END_TEST
 START_TEST(assigned_resources_are_aligned_apart_and_decoded)
 {
     struct test_card *other = test_card_create(lab, &test_card_class, "other", 7);
-    struct test_card *cards[] = {card, other};
+    struct test_card *cards[] = { card, other };
 
     ich9_lpc_firmware_setup(lab->lpc);
     pci_assign_resources(lab->bus);

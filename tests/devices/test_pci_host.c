@@ -139,7 +139,7 @@ START_TEST(dram_registers_tell_the_size_of_ram)
 {
     struct device_host *host = &lab->host;
     struct device *mch = pci_host_create("big", host, 0xb0000000, 0x150000000);
-    struct err e = {""};
+    struct err e = { "" };
 
     /* another bridge would share the ports: only its registers are of interest */
     ck_assert(device_realize(mch, &e));
@@ -154,7 +154,7 @@ END_TEST
 START_TEST(ram_that_reaches_into_ecam_is_refused)
 {
     struct device *mch = pci_host_create("big", &lab->host, 0xc0000000, 0);
-    struct err e = {""};
+    struct err e = { "" };
 
     ck_assert(!device_realize(mch, &e));
     ck_assert_str_eq(e.text, "big: RAM below 4 GiB must end at or below 0xb0000000");

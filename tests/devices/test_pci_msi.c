@@ -4,7 +4,7 @@
 enum { CARD = 3 << 3 };
 
 #define TABLE UINT64_C(0xd0000000)
-#define PBA   (TABLE + 0x800)
+#define PBA (TABLE + 0x800)
 
 static struct pci_lab *lab;
 static struct test_card *card;

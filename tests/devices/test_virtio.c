@@ -85,7 +85,7 @@ END_TEST
 
 START_TEST(queue_size_takes_powers_of_two_up_to_256)
 {
-    static const uint16_t bad[] = {0, 3, 255, 257, 512, 0x8000, 0xffff};
+    static const uint16_t bad[] = { 0, 3, 255, 257, 512, 0x8000, 0xffff };
 
     drv_write(&d, d.common + 0x18, 16, 2);
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -176,8 +176,9 @@ END_TEST
 
 START_TEST(misaligned_queue_areas_fail_the_device)
 {
-    static const uint64_t bad[][3] = {
-        {0x10008, 0x11000, 0x12000}, {0x10000, 0x11001, 0x12000}, {0x10000, 0x11000, 0x12002}};
+    static const uint64_t bad[][3] = { { 0x10008, 0x11000, 0x12000 },
+                                       { 0x10000, 0x11001, 0x12000 },
+                                       { 0x10000, 0x11000, 0x12002 } };
 
     for (unsigned i = 0; i < 3; i++) {
         drv_negotiate(&d, VIRTIO_F_VERSION_1);
@@ -280,27 +281,33 @@ static const struct hostile {
         uint16_t index, flags, next;
     } desc[3];
 } hostiles[] = {
-    {"a head outside the table", 0, 8, {{0}}},
-    {"a head far outside the table", 0, 0xffff, {{0}}},
-    {"a next index outside the table", 0, 0, {{0, BUFFER, 1, 0, 3, 8}}},
-    {"a descriptor that is its own next", 0, 0, {{0, BUFFER, 1, 0, 3, 0}}},
-    {"a loop of two", 0, 0, {{0, BUFFER, 1, 0, 3, 1}, {0, BUFFER, 1, 1, 3, 0}}},
-    {"readable after writable", 0, 0, {{0, BUFFER, 1, 0, 3, 1}, {0, BUFFER, 1, 1, 0, 0}}},
-    {"a buffer above RAM", 0, 0, {{0, LAB_RAM, 1, 0, 2, 0}}},
-    {"a buffer that leaves RAM", 0, 0, {{0, LAB_RAM - 2, 4, 0, 2, 0}}},
-    {"a buffer that wraps around", 0, 0, {{0, UINT64_MAX - 1, 8, 0, 2, 0}}},
-    {"a buffer in a device", 0, 0, {{0, 0xc0000000, 8, 0, 2, 0}}},
-    {"indirect without the feature", 0, 0, {{0, 0x50000, 16, 0, 4, 0}}},
-    {"indirect inside indirect", VIRTIO_F_INDIRECT_DESC, 0,
-     {{0, 0x50000, 32, 0, 4, 0}, {0x50000, 0x51000, 16, 0, 4, 0}}},
-    {"indirect with a next", VIRTIO_F_INDIRECT_DESC, 0, {{0, 0x50000, 16, 0, 5, 1}}},
-    {"an indirect table of 0 bytes", VIRTIO_F_INDIRECT_DESC, 0, {{0, 0x50000, 0, 0, 4, 0}}},
-    {"an indirect table of 17 bytes", VIRTIO_F_INDIRECT_DESC, 0, {{0, 0x50000, 17, 0, 4, 0}}},
-    {"an indirect table outside RAM", VIRTIO_F_INDIRECT_DESC, 0, {{0, LAB_RAM, 16, 0, 4, 0}}},
-    {"an indirect next outside its table", VIRTIO_F_INDIRECT_DESC, 0,
-     {{0, 0x50000, 16, 0, 4, 0}, {0x50000, BUFFER, 1, 0, 3, 1}}},
-    {"an indirect table that loops, 4 GiB long", VIRTIO_F_INDIRECT_DESC, 0,
-     {{0, 0x50000, 0xfffffff0, 0, 4, 0}, {0x50000, BUFFER, 1, 0, 3, 0}}},
+    { "a head outside the table", 0, 8, { { 0 } } },
+    { "a head far outside the table", 0, 0xffff, { { 0 } } },
+    { "a next index outside the table", 0, 0, { { 0, BUFFER, 1, 0, 3, 8 } } },
+    { "a descriptor that is its own next", 0, 0, { { 0, BUFFER, 1, 0, 3, 0 } } },
+    { "a loop of two", 0, 0, { { 0, BUFFER, 1, 0, 3, 1 }, { 0, BUFFER, 1, 1, 3, 0 } } },
+    { "readable after writable", 0, 0, { { 0, BUFFER, 1, 0, 3, 1 }, { 0, BUFFER, 1, 1, 0, 0 } } },
+    { "a buffer above RAM", 0, 0, { { 0, LAB_RAM, 1, 0, 2, 0 } } },
+    { "a buffer that leaves RAM", 0, 0, { { 0, LAB_RAM - 2, 4, 0, 2, 0 } } },
+    { "a buffer that wraps around", 0, 0, { { 0, UINT64_MAX - 1, 8, 0, 2, 0 } } },
+    { "a buffer in a device", 0, 0, { { 0, 0xc0000000, 8, 0, 2, 0 } } },
+    { "indirect without the feature", 0, 0, { { 0, 0x50000, 16, 0, 4, 0 } } },
+    { "indirect inside indirect",
+      VIRTIO_F_INDIRECT_DESC,
+      0,
+      { { 0, 0x50000, 32, 0, 4, 0 }, { 0x50000, 0x51000, 16, 0, 4, 0 } } },
+    { "indirect with a next", VIRTIO_F_INDIRECT_DESC, 0, { { 0, 0x50000, 16, 0, 5, 1 } } },
+    { "an indirect table of 0 bytes", VIRTIO_F_INDIRECT_DESC, 0, { { 0, 0x50000, 0, 0, 4, 0 } } },
+    { "an indirect table of 17 bytes", VIRTIO_F_INDIRECT_DESC, 0, { { 0, 0x50000, 17, 0, 4, 0 } } },
+    { "an indirect table outside RAM", VIRTIO_F_INDIRECT_DESC, 0, { { 0, LAB_RAM, 16, 0, 4, 0 } } },
+    { "an indirect next outside its table",
+      VIRTIO_F_INDIRECT_DESC,
+      0,
+      { { 0, 0x50000, 16, 0, 4, 0 }, { 0x50000, BUFFER, 1, 0, 3, 1 } } },
+    { "an indirect table that loops, 4 GiB long",
+      VIRTIO_F_INDIRECT_DESC,
+      0,
+      { { 0, 0x50000, 0xfffffff0, 0, 4, 0 }, { 0x50000, BUFFER, 1, 0, 3, 0 } } },
 };
 
 START_TEST(a_hostile_chain_fails_the_device)
@@ -340,7 +347,10 @@ START_TEST(rings_full_of_noise_are_harmless)
         drv_start(&d, VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX, 1);
         for (uint64_t pa = RING_DESC(0); pa < RING_DESC(0) + 0x80; pa++) {
             seed = seed * 1664525 + 1013904223;
-            drv_write(&d, pa, pa % 16 < 2 || pa % 16 > 11 ? seed >> 24 & 7 : pa % 16 == 2 ? 5 : 0,
+            drv_write(&d, pa,
+                      pa % 16 < 2 || pa % 16 > 11 ? seed >> 24 & 7
+                      : pa % 16 == 2              ? 5
+                                                  : 0,
                       1);
         }
         for (unsigned i = 0; i < 8; i++)
@@ -361,10 +371,10 @@ END_TEST
 
 START_TEST(rings_outside_ram_fail_the_device)
 {
-    static const uint64_t places[] = {LAB_RAM, 0xc0000000, 0xfee00000, UINT64_MAX - 0xfff};
+    static const uint64_t places[] = { LAB_RAM, 0xc0000000, 0xfee00000, UINT64_MAX - 0xfff };
 
     for (unsigned i = 0; i < 3 * 4; i++) {
-        uint64_t at[3] = {RING_DESC(0), RING_AVAIL(0), RING_USED(0)};
+        uint64_t at[3] = { RING_DESC(0), RING_AVAIL(0), RING_USED(0) };
 
         at[i % 3] = places[i / 3];
         drv_negotiate(&d, VIRTIO_F_VERSION_1);

@@ -44,8 +44,11 @@ static enum block_result disk_flush(void *owner)
 
 static void setup_with(bool read_only)
 {
-    struct block_backend backend = {.size = DISK_BYTES, .read_only = read_only, .read = disk_read,
-                                    .write = disk_write, .flush = disk_flush};
+    struct block_backend backend = { .size = DISK_BYTES,
+                                     .read_only = read_only,
+                                     .read = disk_read,
+                                     .write = disk_write,
+                                     .flush = disk_flush };
 
     memset(&disk, 0, sizeof disk);
     for (unsigned i = 0; i < DISK_BYTES; i++)
@@ -207,8 +210,7 @@ END_TEST
 
 START_TEST(a_failing_backend_is_an_io_error)
 {
-    static const enum block_result results[] = {
-        BLOCK_IO_ERROR, BLOCK_READ_ONLY, BLOCK_NO_SPACE};
+    static const enum block_result results[] = { BLOCK_IO_ERROR, BLOCK_READ_ONLY, BLOCK_NO_SPACE };
 
     for (unsigned i = 0; i < 3; i++) {
         disk.result = results[i];
@@ -334,9 +336,9 @@ END_TEST
 
 START_TEST(a_disk_without_a_backend_is_refused)
 {
-    struct block_backend none = {.size = 0};
+    struct block_backend none = { .size = 0 };
     struct device *dev = virtio_blk_create("empty", &lab->host, lab->bus, 6 << 3, &none);
-    struct err e = {""};
+    struct err e = { "" };
 
     ck_assert(!device_realize(dev, &e));
     ck_assert_str_eq(e.text, "empty: no disk behind it");

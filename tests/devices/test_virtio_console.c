@@ -26,7 +26,7 @@ static void terminal_can_receive(void *owner)
 
 static void setup(void)
 {
-    struct char_backend backend = {.write = terminal_write, .can_receive = terminal_can_receive};
+    struct char_backend backend = { .write = terminal_write, .can_receive = terminal_can_receive };
 
     memset(&terminal, 0, sizeof terminal);
     lab = lab_create();

@@ -58,7 +58,7 @@ START_TEST(without_entropy_it_is_refused)
 {
     struct device_host host = lab->host;
     struct device *dev;
-    struct err e = {""};
+    struct err e = { "" };
 
     host.outside.entropy = NULL;
     dev = virtio_rng_create("rng1", &host, lab->bus, 6 << 3);

@@ -13,9 +13,9 @@ enum {
 };
 
 /* queue n: descriptors, available ring, used ring */
-#define RING_DESC(n)  (0x10000 + 0x4000 * (uint64_t)(n))
+#define RING_DESC(n) (0x10000 + 0x4000 * (uint64_t)(n))
 #define RING_AVAIL(n) (RING_DESC(n) + 0x1000)
-#define RING_USED(n)  (RING_DESC(n) + 0x2000)
+#define RING_USED(n) (RING_DESC(n) + 0x2000)
 
 struct driver {
     struct pci_lab *lab;
@@ -44,14 +44,13 @@ static inline uint64_t drv_find(struct driver *d, uint8_t type)
         if (lab_config(d->lab, SLOT_5, at + 3, 1) != type)
             continue;
         bar = 0x10 + 4 * lab_config(d->lab, SLOT_5, at + 4, 1);
-        return (lab_config(d->lab, SLOT_5, bar, 4) & ~15U) +
-               lab_config(d->lab, SLOT_5, at + 8, 4);
+        return (lab_config(d->lab, SLOT_5, bar, 4) & ~15U) + lab_config(d->lab, SLOT_5, at + 8, 4);
     }
 }
 
 static inline void drv_attach(struct driver *d, struct pci_lab *lab, struct device *dev)
 {
-    *d = (struct driver){.lab = lab, .dev = dev};
+    *d = (struct driver){ .lab = lab, .dev = dev };
     lab_realize(dev);
     pci_assign_resources(lab->bus);
     lab_set_config(lab, SLOT_5, 0x04, 7, 2);
@@ -112,7 +111,7 @@ static inline void drv_place_queue(struct driver *d, unsigned n, uint64_t desc, 
 /* all the way to DRIVER_OK, with these features and VERSION_1 */
 static inline void drv_start(struct driver *d, uint64_t features, unsigned queues)
 {
-    uint8_t zeros[0x4000] = {0};
+    uint8_t zeros[0x4000] = { 0 };
 
     ck_assert_uint_eq(drv_negotiate(d, features | VIRTIO_F_VERSION_1), 11);
     for (unsigned n = 0; n < queues; n++) {

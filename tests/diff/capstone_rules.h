@@ -15,9 +15,9 @@ struct view {
     unsigned bits;
     unsigned prefix_count;
     bool has_66, has_67, has_lock;
-    uint8_t rep;     /* the last of F2H and F3H, or 0 */
-    uint8_t rex;     /* counts: right before the opcode */
-    unsigned map;    /* 1, 0F, 0F38, 0F3A */
+    uint8_t rep;  /* the last of F2H and F3H, or 0 */
+    uint8_t rex;  /* counts: right before the opcode */
+    unsigned map; /* 1, 0F, 0F38, 0F3A */
     uint8_t op, modrm;
     unsigned ours_length; /* 0: invalid */
     unsigned theirs_length;

@@ -39,7 +39,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(image, sizeof image, "%s/disk.img", folder);
     make_image(DISK);
-    disk = (struct nidus_block){.owner = NULL};
+    disk = (struct nidus_block){ .owner = NULL };
     error[0] = '\0';
 }
 
@@ -314,17 +314,17 @@ END_TEST
 static const struct {
     const char *spec, *why;
 } bad_specs[] = {
-    {"", "write key=value, as in file=disk.img"},
-    {"disk.img", "disk.img: write key=value"},
-    {"file=", "file=PATH is missing"},
-    {"readonly=on", "file=PATH is missing"},
-    {"file=x,readonly", "readonly: write key=value"},
-    {"file=x,readonly=maybe", "'readonly=maybe' is not known here"},
-    {"file=x,snapshot=1", "'snapshot=1' is not known here"},
-    {"file=x,format=qcow2", "'format=qcow2' is not known here"},
-    {"file=x,if=floppy", "'if=floppy' is not known here"},
-    {"file=x,", "write key=value"},
-    {"file=x,cache=none", "'cache=none' is not known here"},
+    { "", "write key=value, as in file=disk.img" },
+    { "disk.img", "disk.img: write key=value" },
+    { "file=", "file=PATH is missing" },
+    { "readonly=on", "file=PATH is missing" },
+    { "file=x,readonly", "readonly: write key=value" },
+    { "file=x,readonly=maybe", "'readonly=maybe' is not known here" },
+    { "file=x,snapshot=1", "'snapshot=1' is not known here" },
+    { "file=x,format=qcow2", "'format=qcow2' is not known here" },
+    { "file=x,if=floppy", "'if=floppy' is not known here" },
+    { "file=x,", "write key=value" },
+    { "file=x,cache=none", "'cache=none' is not known here" },
 };
 
 START_TEST(a_spec_that_is_none_is_explained)

@@ -13,7 +13,7 @@ enum { WORDS_MAX = 80 };
 static enum options_result parse(const char *line, struct options *o, char *error)
 {
     static char copy[2048]; /* the options keep pointers into it */
-    char *argv[WORDS_MAX + 1] = {"nidus"}, *word, *rest = copy;
+    char *argv[WORDS_MAX + 1] = { "nidus" }, *word, *rest = copy;
     int argc = 1;
 
     ck_assert_uint_lt(strlen(line), sizeof copy);
@@ -186,7 +186,10 @@ START_TEST(one_repetition_too_many_is_refused)
         const char *option;
         unsigned max;
     } lists[] = {
-        {"-serial none ", 4}, {"-drive file=x ", 16}, {"-device x ", 32}, {"-trace x ", 32},
+        { "-serial none ", 4 },
+        { "-drive file=x ", 16 },
+        { "-device x ", 32 },
+        { "-trace x ", 32 },
     };
     char line[1024], message[64];
 

@@ -9,15 +9,15 @@ static const struct {
     const char *text;
     uint64_t bytes;
 } sizes[] = {
-    {"0", 0},
-    {"1", 1},
-    {"512M", 536870912},
-    {"4G", 4294967296},
-    {"64K", 65536},
-    {"64k", 65536},
-    {"1t", 1099511627776},
-    {"18446744073709551615", UINT64_MAX},
-    {"16777215T", UINT64_C(16777215) << 40},
+    { "0", 0 },
+    { "1", 1 },
+    { "512M", 536870912 },
+    { "4G", 4294967296 },
+    { "64K", 65536 },
+    { "64k", 65536 },
+    { "1t", 1099511627776 },
+    { "18446744073709551615", UINT64_MAX },
+    { "16777215T", UINT64_C(16777215) << 40 },
 };
 
 START_TEST(a_size_is_a_number_and_perhaps_a_unit)
@@ -45,17 +45,17 @@ END_TEST
 static const struct {
     const char *text, *message;
 } bad_sizes[] = {
-    {"", "'' is not a size; write it like 512M or 4G"},
-    {"-1", "'-1' is not a size; write it like 512M or 4G"},
-    {"+1", "'+1' is not a size; write it like 512M or 4G"},
-    {" 1", "' 1' is not a size; write it like 512M or 4G"},
-    {"M", "'M' is not a size; write it like 512M or 4G"},
-    {"4X", "'4X': unknown unit 'X'; use K, M, G or T"},
-    {"4 G", "'4 G': unknown unit ' G'; use K, M, G or T"},
-    {"0x10", "'0x10': unknown unit 'x10'; use K, M, G or T"},
-    {"1.5G", "'1.5G': unknown unit '.5G'; use K, M, G or T"},
-    {"18446744073709551616", "'18446744073709551616' does not fit in 64 bits"},
-    {"16777216T", "'16777216T' does not fit in 64 bits"},
+    { "", "'' is not a size; write it like 512M or 4G" },
+    { "-1", "'-1' is not a size; write it like 512M or 4G" },
+    { "+1", "'+1' is not a size; write it like 512M or 4G" },
+    { " 1", "' 1' is not a size; write it like 512M or 4G" },
+    { "M", "'M' is not a size; write it like 512M or 4G" },
+    { "4X", "'4X': unknown unit 'X'; use K, M, G or T" },
+    { "4 G", "'4 G': unknown unit ' G'; use K, M, G or T" },
+    { "0x10", "'0x10': unknown unit 'x10'; use K, M, G or T" },
+    { "1.5G", "'1.5G': unknown unit '.5G'; use K, M, G or T" },
+    { "18446744073709551616", "'18446744073709551616' does not fit in 64 bits" },
+    { "16777216T", "'16777216T' does not fit in 64 bits" },
 };
 
 START_TEST(what_is_no_size_is_named_and_changes_nothing)

@@ -38,11 +38,12 @@ test:
     call *%rdx                  /* fetches are SMEP's business; the stack is a supervisor's */
 
     /* implicit supervisor accesses fault even with AC: a descriptor in a user page. The table's
-     * end only lies there, not the code segment of the handler. */
+     * end only lies there, not the handler's segments. */
     stac
     movq gdt + CODE64, %rax
     movq %rax, REGION - 8
     movq gdt + DATA32, %rax
+    movq %rax, REGION - 0x10
     movq %rax, REGION
     lgdt user_gdt
     movl $0x20, %ecx

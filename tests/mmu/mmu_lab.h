@@ -80,8 +80,10 @@ static inline struct lab *lab_4_level(void)
     struct lab *lab = lab_new();
 
     lab->mmu.paging = (struct paging){
-        .cr0 = CR0_PROTECTED | CR0_WRITE_PROTECT | CR0_PAGING, .cr3 = ROOT,
-        .cr4 = CR4_PAE_BIT | CR4_PGE_BIT, .efer = EFER_LMA_BIT | EFER_NXE_BIT,
+        .cr0 = CR0_PROTECTED | CR0_WRITE_PROTECT | CR0_PAGING,
+        .cr3 = ROOT,
+        .cr4 = CR4_PAE_BIT | CR4_PGE_BIT,
+        .efer = EFER_LMA_BIT | EFER_NXE_BIT,
     };
     mmu_switch(&lab->mmu);
     return lab;
@@ -124,21 +126,21 @@ static inline uint64_t lab_read(struct lab *lab, uint64_t pa)
 }
 
 /* run a statement that must fault; lab->fault then says how */
-#define LAB_FAULTS(lab, statement)                  \
-    do {                                            \
-        (lab)->fault_expected = true;               \
-        if (setjmp((lab)->unwind) == 0) {           \
-            statement;                              \
+#define LAB_FAULTS(lab, statement)                           \
+    do {                                                     \
+        (lab)->fault_expected = true;                        \
+        if (setjmp((lab)->unwind) == 0) {                    \
+            statement;                                       \
             ck_abort_msg("%s", #statement " did not fault"); \
-        }                                           \
-        (lab)->fault_expected = false;              \
+        }                                                    \
+        (lab)->fault_expected = false;                       \
     } while (0)
 
-#define EXPECT_PF(lab, statement, code)                        \
-    do {                                                       \
-        LAB_FAULTS(lab, statement);                            \
-        ck_assert_int_eq((lab)->fault.kind, FAULT_PAGE);       \
-        ck_assert_uint_eq((lab)->fault.error_code, code);      \
+#define EXPECT_PF(lab, statement, code)                   \
+    do {                                                  \
+        LAB_FAULTS(lab, statement);                       \
+        ck_assert_int_eq((lab)->fault.kind, FAULT_PAGE);  \
+        ck_assert_uint_eq((lab)->fault.error_code, code); \
     } while (0)
 
 /* ---- stale translations ---- */
@@ -178,7 +180,7 @@ static inline void change(struct lab *lab, uint64_t linear, uint64_t global)
     lab_map(lab, linear, 12, NEW_PAGE | P | RW | global);
 }
 
-#define EXPECT_CACHED(lab, linear)  ck_assert_uint_eq(mmu_load(&(lab)->mmu, linear, 8), OLD)
+#define EXPECT_CACHED(lab, linear) ck_assert_uint_eq(mmu_load(&(lab)->mmu, linear, 8), OLD)
 #define EXPECT_DROPPED(lab, linear) ck_assert_uint_eq(mmu_load(&(lab)->mmu, linear, 8), NEW)
 
 /* ---- who has decoded code ---- */
@@ -202,6 +204,6 @@ static inline bool decoder_written(void *owner, uint64_t pa, unsigned size)
 
 static inline void decoder_on(struct decoder *d, struct lab *lab)
 {
-    *d = (struct decoder){.l = {.owner = d, .code_written = decoder_written}};
+    *d = (struct decoder){ .l = { .owner = d, .code_written = decoder_written } };
     bus_listen(lab->bus, &d->l);
 }

@@ -30,9 +30,9 @@ static void probe_write(void *owner, uint64_t offset, uint64_t value, unsigned s
     p->value[p->calls++] = value;
 }
 
-static const struct io_ops probe_any = {probe_read, probe_write, 0};
-static const struct io_ops probe_8 = {probe_read, probe_write, SIZE_8};
-static const struct io_ops probe_32 = {probe_read, probe_write, SIZE_32};
+static const struct io_ops probe_any = { probe_read, probe_write, 0 };
+static const struct io_ops probe_8 = { probe_read, probe_write, SIZE_8 };
+static const struct io_ops probe_32 = { probe_read, probe_write, SIZE_32 };
 
 static struct bus *test_bus(void)
 {
@@ -73,7 +73,7 @@ END_TEST
 
 START_TEST(rom_hides_ram_until_it_is_unmapped)
 {
-    static uint8_t rom[0x2000] = {0x55, 0xaa};
+    static uint8_t rom[0x2000] = { 0x55, 0xaa };
     struct bus *b = test_bus();
 
     bus_write(b, 0xc0000, 0x1234, 2);
@@ -94,7 +94,8 @@ END_TEST
 
 START_TEST(later_mapping_wins_and_unmapping_uncovers)
 {
-    struct probe_part one = {.answer = 0x1111111111111111}, two = {.answer = 0x2222222222222222};
+    struct probe_part one = { .answer = 0x1111111111111111 },
+                      two = { .answer = 0x2222222222222222 };
     struct bus *b = test_bus();
 
     bus_map(b, 0xe0000000, 0x3000, "one", &probe_any, &one);
@@ -112,7 +113,7 @@ END_TEST
 
 START_TEST(unmapping_the_middle_leaves_both_ends)
 {
-    struct probe_part p = {.answer = 0};
+    struct probe_part p = { .answer = 0 };
     struct bus *b = test_bus();
 
     bus_map(b, 0xe0000000, 0x3000, "p", &probe_any, &p);
@@ -127,7 +128,7 @@ END_TEST
 
 START_TEST(rest_of_a_small_devices_page_reads_as_ones)
 {
-    struct probe_part p = {.answer = 0};
+    struct probe_part p = { .answer = 0 };
     struct bus *b = test_bus();
 
     bus_map(b, 0x200000, 0x10, "small", &probe_any, &p);
@@ -142,7 +143,7 @@ END_TEST
 
 START_TEST(range_may_end_at_the_last_address)
 {
-    struct probe_part p = {.answer = 0};
+    struct probe_part p = { .answer = 0 };
     struct bus *b = test_bus();
 
     bus_map(b, UINT64_MAX - 0xfff, 0x1000, "top", &probe_any, &p);
@@ -156,7 +157,7 @@ END_TEST
 
 START_TEST(wide_access_is_split_low_address_first)
 {
-    struct probe_part p = {.answer = 0x8877665544332211};
+    struct probe_part p = { .answer = 0x8877665544332211 };
     struct bus *b = test_bus();
 
     bus_map(b, 0xe0000000, 0x1000, "p", &probe_8, &p);
@@ -175,7 +176,7 @@ END_TEST
 
 START_TEST(narrow_read_takes_bytes_of_the_aligned_unit)
 {
-    struct probe_part p = {.answer = 0x8877665544332211};
+    struct probe_part p = { .answer = 0x8877665544332211 };
     struct bus *b = test_bus();
 
     bus_map(b, 0xe0000000, 0x1000, "p", &probe_32, &p);
@@ -194,7 +195,7 @@ END_TEST
 
 START_TEST(dma_goes_through_any_mix_of_ranges)
 {
-    struct probe_part p = {.answer = 0x0807060504030201};
+    struct probe_part p = { .answer = 0x0807060504030201 };
     uint8_t bytes[0x1020];
     struct bus *b = test_bus();
 
@@ -237,7 +238,7 @@ static void ear_protect(void *owner, uint64_t pa)
 {
     struct ear *e = owner;
 
-    e->protected++;
+    e->protected ++;
     e->pa = pa;
 }
 
@@ -248,14 +249,16 @@ static void ear_changed(void *owner)
 
 static void ear_on(struct ear *e, struct bus *b)
 {
-    e->l = (struct bus_listener){.owner = e, .code_written = ear_written,
-                                 .protect_page = ear_protect, .map_changed = ear_changed};
+    e->l = (struct bus_listener){ .owner = e,
+                                  .code_written = ear_written,
+                                  .protect_page = ear_protect,
+                                  .map_changed = ear_changed };
     bus_listen(b, &e->l);
 }
 
 START_TEST(write_to_a_code_page_is_told_and_dirties)
 {
-    struct ear e = {.written = 0};
+    struct ear e = { .written = 0 };
     struct bus *b = test_bus();
 
     ear_on(&e, b);
@@ -281,7 +284,7 @@ END_TEST
 
 START_TEST(page_is_code_until_nobody_has_code_on_it)
 {
-    struct ear one = {.keep = true}, two = {.keep = false};
+    struct ear one = { .keep = true }, two = { .keep = false };
     struct bus *b = test_bus();
 
     ear_on(&one, b);
@@ -301,7 +304,7 @@ END_TEST
 
 START_TEST(marking_code_withdraws_write_tags_only_if_there_may_be_some)
 {
-    struct ear e = {.written = 0};
+    struct ear e = { .written = 0 };
     struct bus *b = test_bus();
 
     ear_on(&e, b);
@@ -322,8 +325,8 @@ END_TEST
 
 START_TEST(changes_of_the_map_are_told)
 {
-    struct ear e = {.written = 0};
-    struct probe_part p = {.answer = 0};
+    struct ear e = { .written = 0 };
+    struct probe_part p = { .answer = 0 };
     struct bus *b = test_bus();
 
     ear_on(&e, b);
@@ -337,7 +340,7 @@ END_TEST
 START_TEST(impossible_ram_is_refused_with_an_explanation)
 {
     struct bus *b = bus_create();
-    struct err e = {""};
+    struct err e = { "" };
 
     ck_assert(!bus_add_ram(b, UINT64_C(1) << 62, GIB, &e));
     ck_assert_ptr_nonnull(strstr(e.text, "use a smaller size"));

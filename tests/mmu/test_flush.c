@@ -171,7 +171,7 @@ END_TEST
 /* [SDM 2A "INVLPG"] any address inside a large page drops all of it */
 START_TEST(invlpg_anywhere_drops_all_of_a_gib_page) /* _i: where */
 {
-    static const uint64_t inside[] = {0, 0x300000, 0x3fffffff};
+    static const uint64_t inside[] = { 0, 0x300000, 0x3fffffff };
     const uint64_t linear = 0xffff888000000000;
     struct lab *lab = lab_4_level();
 
@@ -212,7 +212,9 @@ START_TEST(invlpg_drops_both_halves_of_a_4_mib_page)
     struct lab *lab = lab_new();
 
     lab->mmu.paging = (struct paging){
-        .cr0 = CR0_PROTECTED | CR0_PAGING, .cr3 = ROOT, .cr4 = CR4_PSE_BIT,
+        .cr0 = CR0_PROTECTED | CR0_PAGING,
+        .cr3 = ROOT,
+        .cr4 = CR4_PSE_BIT,
     };
     mmu_switch(&lab->mmu);
     bus_write(lab->bus, ROOT + 4, P | RW | PS, 4);

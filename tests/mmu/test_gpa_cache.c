@@ -38,8 +38,10 @@ static bool shifted_translate(void *owner, const struct stage2_query *q, struct 
 static struct shifted *shifted_on(struct shifted *s, struct lab *lab, uint64_t tag, uint64_t shift)
 {
     *s = (struct shifted){
-        .s2 = {.owner = s, .tag = tag, .mode = 0x5e, .translate = shifted_translate},
-        .shift = shift, .refuse_page = MMU_NO_PAGE, .dirty = true,
+        .s2 = { .owner = s, .tag = tag, .mode = 0x5e, .translate = shifted_translate },
+        .shift = shift,
+        .refuse_page = MMU_NO_PAGE,
+        .dirty = true,
     };
     lab->mmu.paging.stage2 = &s->s2;
     mmu_switch(&lab->mmu);

@@ -1,8 +1,8 @@
 /* [mmu/mmu.h] Loads and stores: page crossings, MMIO, ROM, special pages, code pages, alignment. */
 #include "tests/mmu/mmu_lab.h"
 
-#define NEXT   (LINEAR + 0x1000)
-#define MMIO   UINT64_C(0xe0000000)
+#define NEXT (LINEAR + 0x1000)
+#define MMIO UINT64_C(0xe0000000)
 
 struct part {
     unsigned reads, writes, others;
@@ -38,7 +38,7 @@ static void part_other(void *owner, uint64_t offset, unsigned kind)
     p->kind = kind;
 }
 
-static const struct io_ops part_ops = {part_read, part_write, 0};
+static const struct io_ops part_ops = { part_read, part_write, 0 };
 
 /* LINEAR and NEXT on two pages that are not neighbours */
 static struct lab *lab_two_pages(void)
@@ -183,7 +183,7 @@ END_TEST
 START_TEST(bytes_cross_pages_and_devices)
 {
     struct lab *lab = lab_two_pages();
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
     uint8_t bytes[512], back[512];
 
     for (unsigned i = 0; i < sizeof bytes; i++)
@@ -210,7 +210,7 @@ END_TEST
 START_TEST(mmio_is_asked_each_time_and_walked_once)
 {
     struct lab *lab = lab_two_pages();
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
 
     bus_map(lab->bus, MMIO, 0x1000, "part", &part_ops, &part);
     lab_map(lab, LINEAR, 12, MMIO | P | RW);
@@ -233,12 +233,12 @@ static void mover_write(void *owner, uint64_t offset, uint64_t value, unsigned s
     bus_unmap(mover_bus, MMIO, 0x1000, owner);
 }
 
-static const struct io_ops mover_ops = {part_read, mover_write, 0};
+static const struct io_ops mover_ops = { part_read, mover_write, 0 };
 
 START_TEST(device_may_unmap_itself_while_it_is_written)
 {
     struct lab *lab = lab_two_pages();
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
 
     mover_bus = lab->bus;
     bus_map(lab->bus, MMIO, 0x1000, "part", &mover_ops, &part);
@@ -252,7 +252,7 @@ END_TEST
 
 START_TEST(rom_is_read_and_fetched_natively_and_never_written)
 {
-    static uint8_t rom[0x1000] = {0xea, 0x5b};
+    static uint8_t rom[0x1000] = { 0xea, 0x5b };
     const uint8_t *native;
     struct lab *lab = lab_two_pages();
 
@@ -289,7 +289,7 @@ END_TEST
 START_TEST(probe_raises_and_does_nothing_else)
 {
     struct lab *lab = lab_two_pages();
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
 
     bus_map(lab->bus, MMIO, 0x1000, "part", &part_ops, &part);
     lab_map(lab, LINEAR, 12, MMIO | P | RW);
@@ -311,7 +311,10 @@ static struct lab *lab_special(struct part *part, unsigned which, uint64_t pa)
     struct lab *lab = lab_two_pages();
 
     lab->mmu.special[which] = (struct mmu_special_page){
-        .pa = pa, .owner = part, .read = part_read, .write = part_write,
+        .pa = pa,
+        .owner = part,
+        .read = part_read,
+        .write = part_write,
         .other = which == SPECIAL_APIC_ACCESS ? part_other : NULL,
     };
     mmu_flush_all(&lab->mmu);
@@ -321,7 +324,7 @@ static struct lab *lab_special(struct part *part, unsigned which, uint64_t pa)
 
 START_TEST(local_apics_page_is_asked_each_time)
 {
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
     struct lab *lab = lab_special(&part, SPECIAL_LAPIC, 0xfee00000);
 
     lab_map(lab, LINEAR, 12, 0xfee00000 | P | RW);
@@ -340,7 +343,7 @@ END_TEST
 
 START_TEST(apic_access_page_in_ram_is_special_only_where_it_is_switched_on)
 {
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
     struct lab *lab = lab_special(&part, SPECIAL_APIC_ACCESS, 0x9000);
 
     mmu_store(&lab->mmu, LINEAR + 0x80, 0x20, 4);
@@ -362,7 +365,7 @@ END_TEST
 START_TEST(fetches_and_walks_on_the_apic_access_page_are_told)
 {
     const uint8_t *native;
-    struct part part = {.reads = 0};
+    struct part part = { .reads = 0 };
     struct lab *lab = lab_special(&part, SPECIAL_APIC_ACCESS, 0x9000);
 
     mmu_fetch(&lab->mmu, LINEAR + 0x123, &native);

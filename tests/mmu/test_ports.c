@@ -29,7 +29,7 @@ static void port_part_write(void *owner, uint64_t offset, uint64_t value, unsign
     p->value = value;
 }
 
-static const struct io_ops port_ops = {port_part_read, port_part_write, 0};
+static const struct io_ops port_ops = { port_part_read, port_part_write, 0 };
 
 START_TEST(unmapped_port_reads_as_ones)
 {
@@ -45,7 +45,7 @@ END_TEST
 
 START_TEST(access_reaches_the_part_with_its_offset_and_size)
 {
-    struct port_part part = {.answer = 0xfffffff12345678};
+    struct port_part part = { .answer = 0xfffffff12345678 };
     struct ports *p = ports_create();
 
     ports_map(p, 0xcf8, 8, "pci", &port_ops, &part);
@@ -61,7 +61,7 @@ END_TEST
 
 START_TEST(access_across_the_end_goes_byte_by_byte)
 {
-    struct port_part one = {.answer = 0x11}, two = {.answer = 0x22};
+    struct port_part one = { .answer = 0x11 }, two = { .answer = 0x22 };
     struct ports *p = ports_create();
 
     ports_map(p, 0x60, 1, "one", &port_ops, &one);
@@ -76,7 +76,7 @@ END_TEST
 
 START_TEST(later_mapping_wins_until_its_owner_leaves)
 {
-    struct port_part one = {.answer = 0x11}, two = {.answer = 0x22};
+    struct port_part one = { .answer = 0x11 }, two = { .answer = 0x22 };
     struct ports *p = ports_create();
 
     ports_map(p, 0xc000, 0x40, "one", &port_ops, &one);
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(unmapping_the_middle_leaves_both_ends)
 {
-    struct port_part one = {.answer = 0x11};
+    struct port_part one = { .answer = 0x11 };
     struct ports *p = ports_create();
 
     ports_map(p, 0xc000, 0x40, "one", &port_ops, &one);
@@ -114,7 +114,7 @@ END_TEST
 
 START_TEST(all_ports_can_be_shown)
 {
-    struct port_part one = {.answer = 0x11};
+    struct port_part one = { .answer = 0x11 };
     struct ports *p = ports_create();
     char *text = NULL;
     size_t size = 0;

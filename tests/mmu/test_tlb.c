@@ -22,7 +22,7 @@ END_TEST
 
 START_TEST(change_of_the_physical_map_drops_everything)
 {
-    static uint8_t rom[0x1000] = {NEW & 0xff, NEW >> 8};
+    static uint8_t rom[0x1000] = { NEW & 0xff, NEW >> 8 };
     struct lab *lab = lab_cached();
 
     go(lab, 0, 1);
@@ -55,9 +55,9 @@ END_TEST
 /* Eight 2-MiB regions, each a large page or a table of small ones; physical page n holds n in its
  * first 8 bytes. Mappings change, with the INVLPGs that the manual asks for and no others; code is
  * marked and written; views change. Each load must find what the tables say at that moment. */
-#define REGION(n)   (UINT64_C(0xffff888000000000) + (n) * 2 * MIB)
-#define FIRST_PAGE  512u /* the tables are below */
-#define LAST_PAGE   2048u
+#define REGION(n) (UINT64_C(0xffff888000000000) + (n)*2 * MIB)
+#define FIRST_PAGE 512u /* the tables are below */
+#define LAST_PAGE 2048u
 
 struct traffic {
     struct lab *lab;
@@ -128,7 +128,7 @@ START_TEST(random_traffic_agrees_with_the_tables)
     static struct traffic t;
     unsigned steps = 60000;
 
-    t = (struct traffic){.lab = lab_4_level(), .random = 20240607};
+    t = (struct traffic){ .lab = lab_4_level(), .random = 20240607 };
     decoder_on(&t.d, t.lab);
     t.d.drop = true;
     for (unsigned n = FIRST_PAGE; n < LAST_PAGE; n++)

@@ -37,7 +37,9 @@ static struct lab *lab_32(uint64_t cr4)
     struct lab *lab = lab_new();
 
     lab->mmu.paging = (struct paging){
-        .cr0 = CR0_PROTECTED | CR0_WRITE_PROTECT | CR0_PAGING, .cr3 = ROOT, .cr4 = cr4,
+        .cr0 = CR0_PROTECTED | CR0_WRITE_PROTECT | CR0_PAGING,
+        .cr3 = ROOT,
+        .cr4 = cr4,
     };
     mmu_switch(&lab->mmu);
     return lab;
@@ -141,7 +143,7 @@ END_TEST
 
 START_TEST(pdpte_with_a_reserved_bit_is_not_loaded)
 {
-    static const uint64_t reserved[] = {2, 4, 32, 64, 128, 256, BIT(46), BIT(62), BIT(63)};
+    static const uint64_t reserved[] = { 2, 4, 32, 64, 128, 256, BIT(46), BIT(62), BIT(63) };
     struct lab *lab = lab_pae();
 
     for (unsigned i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
