@@ -34,28 +34,27 @@ struct exec_set {
 
 /* Opcode maps. A mandatory-prefix map is looked up first; where it has no row (or its feature is
  * absent), the map that ignores prefixes is. Order matters: _NP, _66, _F3, _F2 follow each other. */
-#define INSN_MAPS(X)                                                                         \
-    X(MAP_1)                                                                                 \
-    X(MAP_1_NP)                                                                              \
-    X(MAP_1_66) X(MAP_1_F3) X(MAP_1_F2) X(MAP_0F) X(MAP_0F_NP) X(MAP_0F_66) X(MAP_0F_F3)     \
-        X(MAP_0F_F2) X(MAP_0F38) X(MAP_0F38_NP) X(MAP_0F38_66) X(MAP_0F38_F3) X(MAP_0F38_F2) \
-            X(MAP_0F3A) X(MAP_0F3A_NP) X(MAP_0F3A_66) X(MAP_0F3A_F3) X(MAP_0F3A_F2)
+/* clang-format off */
+#define INSN_MAPS(X)                                                                             \
+    X(MAP_1) X(MAP_1_NP) X(MAP_1_66) X(MAP_1_F3) X(MAP_1_F2)                                     \
+    X(MAP_0F) X(MAP_0F_NP) X(MAP_0F_66) X(MAP_0F_F3) X(MAP_0F_F2)                                \
+    X(MAP_0F38) X(MAP_0F38_NP) X(MAP_0F38_66) X(MAP_0F38_F3) X(MAP_0F38_F2)                      \
+    X(MAP_0F3A) X(MAP_0F3A_NP) X(MAP_0F3A_66) X(MAP_0F3A_F3) X(MAP_0F3A_F2)
 
-#define INSN_GROUPS(X) /* by ModRM.reg */                                                      \
-    X(GRP1_80)                                                                                 \
-    X(GRP1_81)                                                                                 \
-    X(GRP1_82) X(GRP1_83) X(GRP1A) X(GRP2_C0) X(GRP2_C1) X(GRP2_D0) X(GRP2_D1) X(GRP2_D2)      \
-        X(GRP2_D3) X(GRP3_F6) X(GRP3_F7) X(GRP4) X(GRP5) X(GRP6) X(GRP8) X(GRP9_NP) X(GRP9_66) \
-            X(GRP9_F3) X(GRP9_F2) X(GRP10) X(GRP11_C6) X(GRP11_C7) X(GRP12_NP) X(GRP12_66)     \
-                X(GRP12_F3) X(GRP12_F2) X(GRP13_NP) X(GRP13_66) X(GRP13_F3) X(GRP13_F2)        \
-                    X(GRP14_NP) X(GRP14_66) X(GRP14_F3) X(GRP14_F2) X(GRP15_NP) X(GRP15_66)    \
-                        X(GRP15_F3) X(GRP15_F2) X(GRP16) X(GRP_0F0D) X(GRP_0F18)
+#define INSN_GROUPS(X) /* by ModRM.reg */                                                        \
+    X(GRP1_80) X(GRP1_81) X(GRP1_82) X(GRP1_83) X(GRP1A)                                         \
+    X(GRP2_C0) X(GRP2_C1) X(GRP2_D0) X(GRP2_D1) X(GRP2_D2) X(GRP2_D3)                            \
+    X(GRP3_F6) X(GRP3_F7) X(GRP4) X(GRP5) X(GRP6) X(GRP8)                                        \
+    X(GRP9_NP) X(GRP9_66) X(GRP9_F3) X(GRP9_F2) X(GRP10) X(GRP11_C6) X(GRP11_C7)                 \
+    X(GRP12_NP) X(GRP12_66) X(GRP12_F3) X(GRP12_F2)                                              \
+    X(GRP13_NP) X(GRP13_66) X(GRP13_F3) X(GRP13_F2)                                              \
+    X(GRP14_NP) X(GRP14_66) X(GRP14_F3) X(GRP14_F2)                                              \
+    X(GRP15_NP) X(GRP15_66) X(GRP15_F3) X(GRP15_F2) X(GRP16) X(GRP_0F0D) X(GRP_0F18)
 
-#define INSN_RM_GROUPS(X) /* register forms by 8 + (ModRM & 3FH) */                        \
-    X(GRP7_NP)                                                                             \
-    X(GRP7_66)                                                                             \
-    X(GRP7_F3) X(GRP7_F2) X(GRP_0F1E_F3) X(GRP_D8) X(GRP_D9) X(GRP_DA) X(GRP_DB) X(GRP_DC) \
-        X(GRP_DD) X(GRP_DE) X(GRP_DF)
+#define INSN_RM_GROUPS(X) /* register forms by 8 + (ModRM & 3FH) */                              \
+    X(GRP7_NP) X(GRP7_66) X(GRP7_F3) X(GRP7_F2) X(GRP_0F1E_F3)                                   \
+    X(GRP_D8) X(GRP_D9) X(GRP_DA) X(GRP_DB) X(GRP_DC) X(GRP_DD) X(GRP_DE) X(GRP_DF)
+/* clang-format on */
 
 enum insn_map {
 #define X(name) name,
