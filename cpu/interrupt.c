@@ -7,7 +7,7 @@
 #include "cpu/frame.h"
 #include "cpu/virt.h"
 
-/* What the rows of INT n and the like say; measured on recent cores, about the same for faults. */
+/* What the row of INT n says: the work is the same. Not a measurement. */
 enum { DELIVERY_COST = 60 };
 enum { GATE_TASK = 5, GATE_INT16 = 6, GATE_TRAP16 = 7, GATE_INT32 = 14, GATE_TRAP32 = 15 };
 
