@@ -20,6 +20,8 @@ struct console {
     struct termios saved;
     uint8_t pending[PENDING_MAX]; /* typed, but the device's buffer was full */
     size_t pending_count;
+    char line[1024]; /* of the monitor, where no person types */
+    size_t line_count;
 };
 
 /* libedit's callback has no argument of its own */
@@ -46,12 +48,14 @@ static void enter_monitor(struct console *c)
     if (c->is_tty)
         tcsetattr(STDIN_FILENO, TCSANOW, &c->saved);
     monitor_of = c;
-    rl_callback_handler_install("(nidus) ", monitor_line);
+    if (c->is_tty)
+        rl_callback_handler_install("(nidus) ", monitor_line);
 }
 
 static void leave_monitor(struct console *c)
 {
-    rl_callback_handler_remove();
+    if (c->is_tty)
+        rl_callback_handler_remove();
     c->in_monitor = false;
     set_raw(c);
 }
@@ -110,7 +114,7 @@ struct console *console_open(struct nidus *m, const char *device, bool monitor, 
 
 void console_close(struct console *c)
 {
-    if (c->in_monitor)
+    if (c->in_monitor && c->is_tty)
         rl_callback_handler_remove();
     if (c->is_tty)
         tcsetattr(STDIN_FILENO, TCSANOW, &c->saved);
@@ -182,13 +186,48 @@ static void read_console(struct console *c)
     }
 }
 
-static void read_monitor(struct console *c)
+/* a person's lines, edited */
+static void edit_lines(struct console *c)
 {
     struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 
     do {
         rl_callback_read_char();
-    } while (!c->quit && c->in_monitor && poll(&p, 1, 0) == 1 && (p.revents & POLLIN) && c->is_tty);
+    } while (!c->quit && c->in_monitor && poll(&p, 1, 0) == 1 && (p.revents & POLLIN));
+}
+
+/* a script's lines */
+static void read_lines(struct console *c)
+{
+    char *end;
+    ssize_t n = read(STDIN_FILENO, c->line + c->line_count, sizeof c->line - c->line_count - 1);
+
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        c->quit = true;
+        return;
+    }
+    c->line_count += (size_t)n;
+    c->line[c->line_count] = '\0';
+    while (!c->quit && (end = memchr(c->line, '\n', c->line_count)) != NULL) {
+        size_t used = (size_t)(end + 1 - c->line);
+
+        *end = '\0';
+        monitor_line(strdup(c->line));
+        memmove(c->line, c->line + used, c->line_count - used);
+        c->line_count -= used;
+    }
+    if (c->line_count == sizeof c->line - 1)
+        c->line_count = 0; /* no command is that long */
+}
+
+static void read_monitor(struct console *c)
+{
+    if (c->is_tty)
+        edit_lines(c);
+    else
+        read_lines(c);
 }
 
 enum console_wish console_serve(struct console *c, uint64_t ns)
