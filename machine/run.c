@@ -6,6 +6,9 @@
 #include "machine/board.h"
 #include "machine/machine.h"
 
+/* cycles of a turn while instructions are logged */
+#define STEPPED_TURN UINT64_C(20000)
+
 uint64_t machine_now(const struct nidus *m)
 {
     return m->running ? cpu_cycles(m->running) : m->now;
@@ -87,6 +90,8 @@ static uint64_t turn_end(const struct nidus *m, uint64_t slice_end)
 
     if (m->cpu_count > 1 && end > m->now + MACHINE_QUANTUM)
         end = m->now + MACHINE_QUANTUM;
+    if (m->cpu[0]->step_always && end > m->now + STEPPED_TURN)
+        end = m->now + STEPPED_TURN; /* a log is slow to write: look up for nidus_stop */
     return end > m->now ? end : m->now + 1;
 }
 
