@@ -11,17 +11,17 @@ trap 'rm -rf "$work"' EXIT
 
 fail() {
     echo "boot: $*" >&2
-    tail -n 40 "$work"/*.out >&2
+    tail -n 40 "$work"/*.out >&2 2>/dev/null || true
     exit 1
 }
 
 # boot OUT INITRD [OPTION...]: the serial console goes to OUT
 boot() {
-    local out=$work/$1 initrd=$guests/$2
+    local out=$work/$1 image=$2 initrd=$guests/$2
     shift 2
     timeout 600 "$nidus" -m 512M -kernel "$guests/vmlinuz" -initrd "$initrd" \
         -append "console=ttyS0 panic=-1" -nodefaults -serial "file:$out" -no-reboot \
-        -clock cycles "$@" </dev/null || fail "$2: nidus ended with status $?"
+        -clock cycles "$@" </dev/null || fail "$image: nidus ended with status $?"
 }
 
 make_disk() {
