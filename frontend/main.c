@@ -177,6 +177,9 @@ static bool build(struct session *s)
         .reboot = !o->no_reboot,
         .wall_seconds = o->wall_seconds,
         .entropy = o->seed,
+        .accel = o->interp ? NIDUS_ACCEL_INTERP : NIDUS_ACCEL_NATIVE,
+        .code_cache = o->code_cache,
+        .perf_map = o->perf_map,
     };
 
     s->m = nidus_create(&config, s->error);

@@ -52,13 +52,41 @@ static bool set_smp(struct options *o, const char *v, char *error)
     return true;
 }
 
+static bool set_accel(struct options *o, const char *v, char *error)
+{
+    o->interp = strcmp(v, "interp") == 0;
+    return o->interp || strcmp(v, "native") == 0 ||
+           fail(error, "there is no engine '%s'; use native or interp", v);
+}
+
+static bool set_code_cache(struct options *o, const char *v, char *error)
+{
+    uint64_t bytes;
+
+    if (!parse_size(v, 1 << 20, &bytes, error))
+        return false;
+    if (bytes < 1 << 20 || bytes > UINT64_C(1) << 30)
+        return fail(error, "'%s': the code cache has 1M to 1G", v);
+    o->code_cache = bytes;
+    return true;
+}
+
+/* "q35,accel=native"; scripts that start machines elsewhere ask for kvm or tcg, and get our default */
 static bool set_machine(struct options *o, const char *v, char *error)
 {
     size_t n = strcspn(v, ",");
+    const char *accel = strncmp(v, "accel=", 6) == 0 ? v : strstr(v, ",accel=");
+    char name[32];
 
-    if ((n == 3 && strncmp(v, "q35", 3) == 0) || strncmp(v, "accel=", 6) == 0)
+    if (!(n == 3 && strncmp(v, "q35", 3) == 0) && accel != v)
+        return fail(error, "there is no machine '%s'; use q35", v);
+    if (!accel)
         return true;
-    return fail(error, "there is no machine '%s'; use q35", v);
+    accel = strchr(accel, '=') + 1;
+    if (strncmp(accel, "kvm", 3) == 0 || strncmp(accel, "tcg", 3) == 0)
+        return true;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(accel, ","), accel);
+    return set_accel(o, name, error);
 }
 
 static bool set_clock(struct options *o, const char *v, char *error)
@@ -114,10 +142,9 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
         const char *name;
         bool *at;
     } flags[] = {
-        { "snapshot", &o->snapshot },
-        { "S", &o->stopped },
-        { "no-reboot", &o->no_reboot },
-        { "nodefaults", &o->nodefaults },
+        { "snapshot", &o->snapshot },   { "S", &o->stopped },
+        { "no-reboot", &o->no_reboot }, { "nodefaults", &o->nodefaults },
+        { "perfmap", &o->perf_map },
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -145,7 +172,9 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
     if (strcmp(name, "seed") == 0)
         return parse_number(v, 0, UINT64_MAX, &o->seed, error);
     if (strcmp(name, "accel") == 0)
-        return set_only(v, "interp", error);
+        return set_accel(o, v, error);
+    if (strcmp(name, "code-cache") == 0)
+        return set_code_cache(o, v, error);
     if (strcmp(name, "display") == 0 || strcmp(name, "vnc") == 0)
         return set_only(v, "none", error);
     if (strcmp(name, "drive") == 0)

@@ -16,6 +16,8 @@ struct options {
     bool snapshot, cycles_clock, stopped, no_reboot, nodefaults;
     int64_t wall_seconds;
     uint64_t seed;
+    bool interp, perf_map;
+    uint64_t code_cache; /* bytes, 0: as the library likes */
 };
 
 enum options_result {

@@ -14,6 +14,11 @@
 
 struct nidus;
 
+enum nidus_accel {
+    NIDUS_ACCEL_NATIVE, /* guest code is translated to native code where nidus can */
+    NIDUS_ACCEL_INTERP,
+};
+
 struct nidus_config {
     uint64_t ram;         /* bytes, a multiple of 1 MiB, 1 MiB to 256 GiB */
     unsigned cpus;        /* 1 to 8 */
@@ -22,6 +27,9 @@ struct nidus_config {
     bool reboot;          /* a guest's reset resets the machine instead of ending the run */
     int64_t wall_seconds; /* the RTC at power-on: Unix time, UTC */
     uint64_t entropy;     /* seed of RDRAND, virtio-rng and the like */
+    enum nidus_accel accel;
+    uint64_t code_cache; /* bytes of address space for each processor's native code; 0: 256 MiB */
+    bool perf_map;       /* name native code for perf, in /tmp/perf-PID.map */
 };
 
 /* ---- life ---- */

@@ -101,6 +101,9 @@ refused 2 '-smp: .*not a number from 1 to 8' -smp 9
 refused 2 "-cpu: there is no model 'z80'; -cpu help lists them" -cpu z80
 refused 2 "-cpu: there is no feature 'teleport'" -cpu max,+teleport
 refused 2 "-machine: there is no machine 'pc'" -machine pc
+refused 2 "-accel: there is no engine 'kvm'; use native or interp" -accel kvm
+refused 2 "-machine: there is no engine 'warp'" -machine q35,accel=warp
+refused 2 '-code-cache: .*1M to 1G' -code-cache 4K
 refused 2 "-clock: there is no clock 'sundial'" -clock sundial
 refused 2 '-rtc: .*write base=utc' -rtc base=noon
 refused 2 "-device: there is no device 'warp-drive'" -device warp-drive

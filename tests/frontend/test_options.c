@@ -127,14 +127,39 @@ START_TEST(one_to_eight_processors_are_possible)
 }
 END_TEST
 
-START_TEST(only_the_board_engine_and_display_that_exist_are_accepted)
+START_TEST(only_the_board_and_display_that_exist_are_accepted)
 {
     good("-M q35");
-    good("-accel interp");
     expect_error("-M pc", "-M: there is no machine 'pc'; use q35");
     expect_error("-machine q", "-machine: there is no machine 'q'; use q35");
-    expect_error("-accel kvm", "-accel: 'kvm' is not there (yet); use interp");
     expect_error("-display sdl", "-display: 'sdl' is not there (yet); use none");
+}
+END_TEST
+
+START_TEST(guest_code_is_translated_unless_the_interpreter_is_asked_for)
+{
+    ck_assert(!good("").interp);
+    ck_assert(!good("-accel native").interp);
+    ck_assert(good("-accel interp").interp);
+    ck_assert(!good("-accel interp -accel native").interp);
+    ck_assert(good("-machine q35,accel=interp").interp);
+    ck_assert(good("-M accel=interp,usb=off").interp);
+    ck_assert(!good("-M q35,accel=kvm:tcg").interp);
+    expect_error("-accel kvm", "-accel: there is no engine 'kvm'; use native or interp");
+    expect_error("-accel tcg", "-accel: there is no engine 'tcg'; use native or interp");
+    expect_error("-M q35,accel=fast", "-M: there is no engine 'fast'; use native or interp");
+}
+END_TEST
+
+START_TEST(the_code_cache_has_1_mib_to_1_gib)
+{
+    ck_assert_uint_eq(good("").code_cache, 0);
+    ck_assert_uint_eq(good("-code-cache 64").code_cache, 67108864);
+    ck_assert_uint_eq(good("-code-cache 1G").code_cache, 1073741824);
+    ck_assert(good("-perfmap").perf_map && !good("").perf_map);
+    expect_error("-code-cache 64K", "-code-cache: '64K': the code cache has 1M to 1G");
+    expect_error("-code-cache 2G", "-code-cache: '2G': the code cache has 1M to 1G");
+    expect_error("-code-cache all", "-code-cache: 'all' is not a size");
 }
 END_TEST
 
@@ -282,7 +307,9 @@ Suite *suite_frontend_options(void)
         the_last_of_two_counts,
         ram_is_mib_unless_a_unit_says_otherwise,
         one_to_eight_processors_are_possible,
-        only_the_board_engine_and_display_that_exist_are_accepted,
+        only_the_board_and_display_that_exist_are_accepted,
+        guest_code_is_translated_unless_the_interpreter_is_asked_for,
+        the_code_cache_has_1_mib_to_1_gib,
         the_clock_skips_idle_time_or_is_real,
         the_rtc_starts_when_the_user_says,
         the_seed_is_a_number_of_64_bits,
