@@ -94,6 +94,11 @@ enum nidus_event {
 };
 /* run for at most `ns` nanoseconds of machine time */
 enum nidus_event nidus_run(struct nidus *m, uint64_t ns);
+/* the same until so many cycles since power-on (2 a nanosecond) have passed */
+enum nidus_event nidus_run_to(struct nidus *m, uint64_t cycle);
+/* The same in pieces of at most one block of instructions. True: not there yet, call again. The
+ * pieces together do what one nidus_run_to with the same cycle does. */
+bool nidus_run_block(struct nidus *m, uint64_t cycle, enum nidus_event *event);
 /* after NIDUS_IDLE: how long nothing will happen by itself, in nanoseconds (UINT64_MAX: for ever) */
 uint64_t nidus_idle_ns(const struct nidus *m);
 /* so much native time has passed while idle */

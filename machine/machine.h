@@ -15,6 +15,20 @@ enum { MACHINE_MAX_CPUS = 8 };
 
 struct boot_image; /* machine/load.h */
 
+/* Where the run loop is, so that it can be left after any block and go on as if it had not been. */
+enum turn_stage {
+    TURN_NONE,  /* between turns: all processors have reached `now` */
+    TURN_FIRST, /* each runs until `end` */
+    TURN_WAKE,  /* all sleep: those run on that another one has woken */
+};
+struct turn {
+    enum turn_stage stage;
+    unsigned cpu;  /* whose part of the turn */
+    bool begun;    /* and it has run a block */
+    uint64_t end;  /* of the turn, in cycles */
+    uint64_t mine; /* of that processor's part: a timer may be armed for sooner */
+};
+
 struct nidus {
     struct nidus_config config;
     struct bus *bus;
@@ -24,6 +38,7 @@ struct nidus {
     uint64_t idle_cycles;
     struct cpu *cpu[MACHINE_MAX_CPUS];
     struct cpu *running; /* whose turn it is, NULL between turns */
+    struct turn turn;
     unsigned cpu_count;
     struct vmx_caps caps;
     struct device_host host;

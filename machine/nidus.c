@@ -24,8 +24,11 @@ static void clock_sooner(void *owner, uint64_t deadline)
 {
     struct nidus *m = owner;
 
-    if (m->running)
-        cpu_limit(m->running, deadline);
+    if (!m->running)
+        return;
+    cpu_limit(m->running, deadline);
+    if (deadline < m->turn.mine)
+        m->turn.mine = deadline;
 }
 
 /* xorshift128+: the gate's entropy, the same in every run with the same seed */
@@ -186,6 +189,7 @@ void nidus_destroy(struct nidus *m)
 /* power-on, and what was given to boot into RAM */
 static bool start(struct nidus *m, struct err *e)
 {
+    m->turn = (struct turn){ .stage = TURN_NONE };
     for (struct device *dev = m->devices; dev; dev = dev->next)
         device_reset(dev);
     for (unsigned i = 0; i < m->cpu_count; i++)

@@ -1,6 +1,7 @@
 /* Running the machine: processors take turns in one thread, timers fire between turns, idle time is
- * skipped or handed to the caller. All of it in cycles, so that a run repeats exactly; how the
- * caller cuts time into slices changes nothing that the guest can see. */
+ * skipped or handed to the caller. All of it in cycles, so that a run repeats exactly. How the caller
+ * cuts time into slices changes nothing that the guest of one processor can see; the turns of
+ * several end with the slice. */
 #include "base/bits.h"
 #include "cpu/events.h"
 #include "machine/board.h"
@@ -54,18 +55,53 @@ static bool is_awake(const struct cpu *cpu)
     return cpu->activity == ACTIVE || cpu->events != 0 || cpu_cycles(cpu) >= cpu->virt_deadline;
 }
 
-/* Let each processor run until `target`. */
-static void take_turns(struct nidus *m, uint64_t target)
+/* After a block at `before`: is the processor's part of the turn over? Halted, it has one more look
+ * at its events. */
+static bool part_over(const struct nidus *m, const struct cpu *cpu, uint64_t before)
 {
-    for (unsigned i = 0; i < m->cpu_count && !m->ended && !m->reset_wanted; i++) {
-        struct cpu *cpu = m->cpu[i];
+    return m->ended || m->reset_wanted || cpu_cycles(cpu) >= m->turn.mine ||
+           (cpu->activity != ACTIVE && cpu_cycles(cpu) == before);
+}
 
-        if (cpu_cycles(cpu) >= target || !is_awake(cpu))
-            continue;
-        m->running = cpu;
-        cpu_run(cpu, target);
-        m->running = NULL;
+/* The processor whose part it is runs to its end, or for one block. True: its part is over. */
+static bool take_part(struct nidus *m, struct cpu *cpu, bool one_block)
+{
+    uint64_t before = cpu_cycles(cpu);
+
+    m->running = cpu;
+    cpu_run(cpu, one_block ? before + 1 : m->turn.mine);
+    m->running = NULL;
+    return !one_block || part_over(m, cpu, before);
+}
+
+static void next_part(struct turn *t)
+{
+    t->cpu++;
+    t->begun = false;
+}
+
+/* Each processor runs until the turn's end. False: left after one block, there may be more. */
+static bool take_turns(struct nidus *m, bool one_block)
+{
+    struct turn *t = &m->turn;
+
+    while (t->cpu < m->cpu_count && !m->ended && !m->reset_wanted) {
+        struct cpu *cpu = m->cpu[t->cpu];
+
+        if (!t->begun) {
+            if (cpu_cycles(cpu) >= t->end || !is_awake(cpu)) {
+                next_part(t);
+                continue;
+            }
+            t->begun = true;
+            t->mine = t->end;
+        }
+        if (take_part(m, cpu, one_block))
+            next_part(t);
+        if (one_block)
+            return false;
     }
+    return true;
 }
 
 /* The next timer, or VMX-preemption timer that ends a processor's sleep. */
@@ -151,39 +187,82 @@ static uint64_t reached(const struct nidus *m, uint64_t end)
     return !any ? latest : now > m->now ? now : m->now;
 }
 
-enum nidus_event nidus_run(struct nidus *m, uint64_t ns)
+static bool begin_turn(struct nidus *m, uint64_t slice_end, enum nidus_event *event)
 {
-    uint64_t slice_end = ns > (TIMER_OFF - 1 - m->now) / CLOCK_CYCLES_A_NS
-                             ? TIMER_OFF - 1
-                             : m->now + ns * CLOCK_CYCLES_A_NS;
+    uint64_t end = turn_end(m, slice_end);
 
-    while (m->now < slice_end) {
-        uint64_t end = turn_end(m, slice_end);
-        enum nidus_event event;
+    *event = m->event;
+    if (m->ended)
+        return false;
+    if (m->reset_wanted) {
+        m->reset_wanted = false;
+        nidus_reset(m);
+    }
+    if (m->stop) {
+        m->stop = 0;
+        *event = NIDUS_STOPPED;
+        return false;
+    }
+    m->turn = (struct turn){ .stage = TURN_FIRST, .end = end };
+    return true;
+}
 
+/* A turn is over: time passes. */
+static bool end_turn(struct nidus *m, uint64_t slice_end, enum nidus_event *event)
+{
+    struct turn done = m->turn;
+
+    m->turn.stage = TURN_NONE;
+    *event = m->event;
+    if (done.stage == TURN_FIRST) {
         if (m->ended)
-            return m->event;
-        if (m->reset_wanted) {
-            m->reset_wanted = false;
-            nidus_reset(m);
-        }
-        if (m->stop) {
-            m->stop = 0;
-            return NIDUS_STOPPED;
-        }
-        take_turns(m, end);
-        if (m->ended)
-            return m->event;
-        advance(m, reached(m, end));
-        if (!all_asleep(m))
-            continue;
-        take_turns(m, m->now + 1); /* one may have woken another whose turn was over */
-        if (m->ended || m->reset_wanted || !all_asleep(m))
-            continue;
-        if (!sleep_all(m, slice_end, &event))
+            return false;
+        advance(m, reached(m, done.end));
+        if (all_asleep(m)) /* one may have woken another whose turn was over */
+            m->turn = (struct turn){ .stage = TURN_WAKE, .end = m->now + 1 };
+        return true;
+    }
+    return m->ended || m->reset_wanted || !all_asleep(m) || sleep_all(m, slice_end, event);
+}
+
+/* The next piece of a run. False: it ends, with *event. */
+static bool run_piece(struct nidus *m, uint64_t slice_end, bool one_block, enum nidus_event *event)
+{
+    if (m->turn.stage == TURN_NONE)
+        return begin_turn(m, slice_end, event);
+    return !take_turns(m, one_block) || end_turn(m, slice_end, event);
+}
+
+static bool run_is_over(const struct nidus *m, uint64_t cycle)
+{
+    return m->now >= cycle && m->turn.stage == TURN_NONE;
+}
+
+enum nidus_event nidus_run_to(struct nidus *m, uint64_t cycle)
+{
+    enum nidus_event event = NIDUS_TIME;
+
+    while (!run_is_over(m, cycle)) {
+        if (!run_piece(m, cycle, false, &event))
             return event;
     }
     return NIDUS_TIME;
+}
+
+bool nidus_run_block(struct nidus *m, uint64_t cycle, enum nidus_event *event)
+{
+    if (run_is_over(m, cycle)) {
+        *event = NIDUS_TIME;
+        return false;
+    }
+    return run_piece(m, cycle, true, event);
+}
+
+enum nidus_event nidus_run(struct nidus *m, uint64_t ns)
+{
+    bool for_ever = ns > (TIMER_OFF - 1 - m->now) / CLOCK_CYCLES_A_NS;
+
+    return nidus_run_to(m, for_ever ? TIMER_OFF - 1 : m->now + ns * CLOCK_CYCLES_A_NS);
 }
 
 void machine_step(struct nidus *m, struct cpu *cpu)
