@@ -37,12 +37,17 @@ bool char_file_is_terminal(const char *spec)
     return strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0;
 }
 
+bool char_file_is_none(const char *spec)
+{
+    return strcmp(spec, "none") == 0 || strcmp(spec, "null") == 0;
+}
+
 struct char_file *char_file_open(const char *spec, struct nidus_char *out, char *error)
 {
     struct char_file *f;
 
     error[0] = '\0';
-    if (strcmp(spec, "none") == 0 || strcmp(spec, "null") == 0)
+    if (char_file_is_none(spec))
         return NULL;
     f = calloc(1, sizeof *f);
     if (!f)

@@ -71,6 +71,44 @@ static bool set_code_cache(struct options *o, const char *v, char *error)
     return true;
 }
 
+/* "on", "20000", "on,for=1000000", "20000,for=1000000" */
+static bool set_lockstep(struct options *o, const char *v, char *error)
+{
+    size_t n = strcspn(v, ",");
+    char slice[32];
+
+    snprintf(slice, sizeof slice, "%.*s", (int)n, v);
+    o->lockstep = true;
+    o->lockstep_slice = o->lockstep_cycles = 0;
+    if (strcmp(slice, "on") != 0 &&
+        !parse_number(slice, 1, UINT64_C(1) << 32, &o->lockstep_slice, error))
+        return false;
+    if (v[n] == '\0')
+        return true;
+    if (strncmp(v + n, ",for=", 5) != 0)
+        return fail(error, "'%s': write on, or cycles between comparisons, then ,for=CYCLES", v);
+    return parse_number(v + n + 5, 1, UINT64_C(1) << 62, &o->lockstep_cycles, error);
+}
+
+/* Two machines have one terminal, one trace and, in a search, several runs. */
+static bool check_lockstep(const struct options *o, char *error)
+{
+    const struct {
+        bool given;
+        const char *name;
+    } alone[] = { { o->stopped, "-S" },
+                  { o->monitor && strcmp(o->monitor, "none") != 0, "-monitor" },
+                  { o->trace_count != 0, "-trace" },
+                  { o->log_items != NULL, "-d" },
+                  { o->stats_file != NULL, "-stats" } };
+
+    for (size_t i = 0; o->lockstep && i < sizeof alone / sizeof alone[0]; i++) {
+        if (alone[i].given)
+            return fail(error, "-lockstep: %s does not go with it", alone[i].name);
+    }
+    return true;
+}
+
 /* "q35,accel=native"; scripts that start machines elsewhere ask for kvm or tcg, and get our default */
 static bool set_machine(struct options *o, const char *v, char *error)
 {
@@ -175,6 +213,8 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
         return set_accel(o, v, error);
     if (strcmp(name, "code-cache") == 0)
         return set_code_cache(o, v, error);
+    if (strcmp(name, "lockstep") == 0)
+        return set_lockstep(o, v, error);
     if (strcmp(name, "display") == 0 || strcmp(name, "vnc") == 0)
         return set_only(v, "none", error);
     if (strcmp(name, "drive") == 0)
@@ -268,6 +308,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv, char
             return OPTIONS_ERROR;
         }
     }
+    if (!check_lockstep(o, error))
+        return OPTIONS_ERROR;
+    o->cycles_clock |= o->lockstep;
+    o->snapshot |= o->lockstep;
     if (o->wall_seconds == RTC_UNSET)
         o->wall_seconds = o->cycles_clock ? RTC_FIXED : time(NULL);
     return OPTIONS_RUN;

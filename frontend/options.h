@@ -18,6 +18,8 @@ struct options {
     uint64_t seed;
     bool interp, perf_map;
     uint64_t code_cache; /* bytes, 0: as the library likes */
+    bool lockstep;
+    uint64_t lockstep_slice, lockstep_cycles; /* 0: the default, without end */
 };
 
 enum options_result {

@@ -126,3 +126,34 @@ bool nidus_command(struct nidus *m, const char *line, FILE *out);
 void nidus_help(FILE *out);
 /* processor models and features, for -cpu help */
 void nidus_list_cpus(FILE *out);
+
+/* ---- comparing ---- */
+/* Where do two machines of the same configuration differ, in what a guest can observe? A line each
+ * to `out` (or NULL), with both values. RAM is left to the next. True: nowhere. */
+bool nidus_compare(const struct nidus *a, const struct nidus *b, FILE *out);
+/* The physical address of the first byte of RAM from `from` on that differs before `end`, or
+ * UINT64_MAX. Pages that neither machine has written cost nothing. */
+uint64_t nidus_compare_ram(const struct nidus *a, const struct nidus *b, uint64_t from,
+                           uint64_t end);
+
+enum nidus_lockstep_end {
+    NIDUS_LOCKSTEP_EQUAL,     /* until the run's end, or for as many cycles as it was told */
+    NIDUS_LOCKSTEP_DIFFERENT, /* `out` has the report */
+    NIDUS_LOCKSTEP_STOPPED,   /* nidus_stop on one of the machines */
+    NIDUS_LOCKSTEP_FAILED,    /* a machine could not be made: `error` */
+};
+struct nidus_lockstep {
+    uint64_t slice;  /* cycles between comparisons of registers and devices, 0: 20000 */
+    uint64_t cycles; /* how long, 0: until the run ends */
+    void *owner;
+    /* A machine ready to run, made from the same inputs each time: the one under test, or the
+     * reference. `again`: the run repeats what its outputs have already seen. */
+    struct nidus *(*create)(void *owner, bool reference, bool again, char *error);
+    void (*destroy)(void *owner, struct nidus *m);
+    /* filled in: */
+    enum nidus_event event; /* how the run has ended */
+    uint64_t now, compared; /* cycles reached, comparisons made */
+};
+/* Run two machines side by side until they differ; then find the block of instructions after which
+ * they do, running them again from the start, and report to `out`. */
+enum nidus_lockstep_end nidus_lockstep(struct nidus_lockstep *l, FILE *out, char *error);

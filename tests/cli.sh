@@ -86,6 +86,10 @@ while read -r option _; do # roff writes a dash as \-
 done <out
 run -clock cycles -stats stats.json
 grep -q '"vm_exits": *10' stats.json || fail "-stats counts other VM exits than 10: $(cat stats.json)"
+ended 0 '-lockstep: no difference in [0-9]* cycles, [0-9]* comparisons; the guest powered off' \
+    -lockstep 1000
+[[ $(wc -l <err) == 1 ]] && cmp -s out first || fail "-lockstep: the guest says something else"
+ended 0 'no difference in .*; as far as was asked for' -lockstep on,for=50000 -smp 2
 
 # ---- options ----
 refused 2 "unknown option '-kernle'" -kernle vmlinuz
@@ -104,6 +108,11 @@ refused 2 "-machine: there is no machine 'pc'" -machine pc
 refused 2 "-accel: there is no engine 'kvm'; use native or interp" -accel kvm
 refused 2 "-machine: there is no engine 'warp'" -machine q35,accel=warp
 refused 2 '-code-cache: .*1M to 1G' -code-cache 4K
+refused 2 '-lockstep: .*is not a number' -lockstep always
+refused 2 '-lockstep: .*,for=CYCLES' -lockstep on,until=5
+refused 2 '-lockstep: -trace does not go with it' -lockstep on -trace vmx_exit
+refused 2 '-lockstep: -S does not go with it' -S -lockstep on
+refused 2 '-kernel: nowhere: No such file' -lockstep on -kernel nowhere
 refused 2 "-clock: there is no clock 'sundial'" -clock sundial
 refused 2 '-rtc: .*write base=utc' -rtc base=noon
 refused 2 "-device: there is no device 'warp-drive'" -device warp-drive

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/differ.h"
 #include "base/field.h"
 #include "base/trace.h"
 #include "cpu/cpu.h"
@@ -22,6 +23,9 @@ void vmx_destroy(struct cpu *cpu);
 extern const struct field vmx_fields[];
 void vmx_save_prepare(struct cpu *cpu);
 void vmx_settle(struct cpu *cpu);
+
+/* the VMX state of two processors, cached VMCSs field by field */
+void vmx_compare(const struct cpu *a, const struct cpu *b, struct differences *d);
 
 /* `info vmx`, `info vmcs`, `info ept`; processors without VMX say so */
 void vmx_show(const struct cpu *cpu, FILE *out);

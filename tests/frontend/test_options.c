@@ -151,6 +151,27 @@ START_TEST(guest_code_is_translated_unless_the_interpreter_is_asked_for)
 }
 END_TEST
 
+START_TEST(two_machines_in_lockstep_repeat_their_run)
+{
+    struct options o = good("-lockstep 1000,for=5000000");
+
+    ck_assert(o.lockstep && o.cycles_clock && o.snapshot);
+    ck_assert_uint_eq(o.lockstep_slice, 1000);
+    ck_assert_uint_eq(o.lockstep_cycles, 5000000);
+    ck_assert_int_eq(o.wall_seconds, 1767225600);
+    o = good("-lockstep on");
+    ck_assert_uint_eq(o.lockstep_slice + o.lockstep_cycles, 0);
+    ck_assert_uint_eq(good("-lockstep on,for=7 -monitor none").lockstep_cycles, 7);
+    ck_assert(!good("").lockstep);
+    expect_error("-lockstep often", "-lockstep: 'often' is not a number");
+    expect_error("-lockstep 0", "-lockstep: '0' is not a number from 1");
+    expect_error("-lockstep on,for=ever", "-lockstep: 'ever' is not a number");
+    expect_error("-lockstep on,5", "-lockstep: 'on,5': write on, or cycles");
+    expect_error("-lockstep on -d exec", "-lockstep: -d does not go with it");
+    expect_error("-monitor stdio -lockstep on", "-lockstep: -monitor does not go with it");
+}
+END_TEST
+
 START_TEST(the_code_cache_has_1_mib_to_1_gib)
 {
     ck_assert_uint_eq(good("").code_cache, 0);
@@ -309,6 +330,7 @@ Suite *suite_frontend_options(void)
         one_to_eight_processors_are_possible,
         only_the_board_and_display_that_exist_are_accepted,
         guest_code_is_translated_unless_the_interpreter_is_asked_for,
+        two_machines_in_lockstep_repeat_their_run,
         the_code_cache_has_1_mib_to_1_gib,
         the_clock_skips_idle_time_or_is_real,
         the_rtc_starts_when_the_user_says,
