@@ -59,6 +59,19 @@ kvm-bare) # the same with every capability that KVM can do without switched off
         max,-vmx-vpid,-vmx-apicv-register,-vmx-apicv-vid,-vmx-posted-intr,-vmx-preemption-timer,-vmx-pml,-vmx-eptad
     expect a.out 'tiny_vmm: ok, 3 guests'
     ;;
+lockstep) # the engine and the interpreter agree all the way to power-off, disk and all
+    make_disk
+    boot a.out disk.cpio -lockstep on -drive "file=$work/disk" -device virtio-rng-pci
+    expect a.out 'first line: a disk'
+    ;;
+lockstep-smp) # and with processors that interrupt each other
+    boot a.out boot.cpio -smp 2 -lockstep on
+    expect a.out 'guest: up after'
+    ;;
+lockstep-kvm) # and while KVM runs guests
+    boot a.out kvm.cpio -m 1G -lockstep on
+    expect a.out 'tiny_vmm: ok, 3 guests'
+    ;;
 disk) # what Linux's virtio drivers write is in the image, and the console's line in its file
     make_disk
     boot a.out disk.cpio -drive "file=$work/disk" -device virtio-rng-pci \

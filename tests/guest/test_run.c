@@ -53,10 +53,11 @@ static void take_output(void *owner, const uint8_t *bytes, size_t count)
         r->output[r->count++] = bytes[i];
 }
 
-static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
+static struct nidus *create(struct run *r, unsigned guest, struct nidus_blob image,
+                            enum nidus_accel accel)
 {
     struct nidus_config config = {
-        .ram = 16 << 20, .cpus = guests[guest].cpus, .cpu = "max", .entropy = 7
+        .ram = 16 << 20, .cpus = guests[guest].cpus, .cpu = "max", .entropy = 7, .accel = accel
     };
     struct nidus_char serial = { .owner = r, .write = take_output };
     char error[NIDUS_ERROR_SIZE] = "";
@@ -69,6 +70,13 @@ static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
         ck_assert_msg(nidus_add_device(m, guests[guest].device, error), "%s", error);
     ck_assert_msg(nidus_load_kernel(m, image, (struct nidus_blob){ NULL, 0 }, "", error), "%s",
                   error);
+    return m;
+}
+
+static void run_once(struct run *r, unsigned guest, struct nidus_blob image)
+{
+    struct nidus *m = create(r, guest, image, NIDUS_ACCEL_NATIVE);
+
     r->end = nidus_run(m, UINT64_C(1000000) * RUN_MS);
     r->exit_code = nidus_exit_code(m);
     nidus_get_stats(m, &r->stats);
@@ -107,6 +115,43 @@ START_TEST(guest_program_finds_what_the_manual_says)
 }
 END_TEST
 
+struct bench {
+    unsigned guest;
+    struct nidus_blob image;
+    struct run runs[2];
+};
+
+static struct nidus *bench_create(void *owner, bool reference, bool again, char *error)
+{
+    struct bench *b = owner;
+
+    return create(&b->runs[reference], b->guest, b->image,
+                  reference ? NIDUS_ACCEL_INTERP : NIDUS_ACCEL_NATIVE);
+}
+
+static void bench_destroy(void *owner, struct nidus *m)
+{
+    nidus_destroy(m);
+}
+
+START_TEST(guest_program_is_the_same_with_both_engines)
+{
+    static struct bench b;
+    struct nidus_lockstep l = { .slice = 1000,
+                                .cycles = UINT64_C(2000000) * RUN_MS,
+                                .owner = &b,
+                                .create = bench_create,
+                                .destroy = bench_destroy };
+    char error[NIDUS_ERROR_SIZE] = "";
+
+    b = (struct bench){ .guest = (unsigned)_i, .image = read_image(guests[_i].name) };
+    ck_assert_msg(nidus_lockstep(&l, stderr, error) == NIDUS_LOCKSTEP_EQUAL, "%s.S: see above",
+                  guests[_i].name);
+    ck_assert_int_eq(l.event, guests[_i].end);
+    free((void *)b.image.bytes);
+}
+END_TEST
+
 Suite *suite_guest_run(void)
 {
     Suite *s = suite_create("guest/run");
@@ -117,6 +162,8 @@ Suite *suite_guest_run(void)
     fprintf(stderr, "guest/run: x86 objects cannot be built here: no guest programs\n");
 #else
     tcase_add_loop_test(t, guest_program_finds_what_the_manual_says, 0,
+                        sizeof guests / sizeof guests[0]);
+    tcase_add_loop_test(t, guest_program_is_the_same_with_both_engines, 0,
                         sizeof guests / sizeof guests[0]);
 #endif
     suite_add_tcase(s, t);
