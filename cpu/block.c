@@ -148,6 +148,8 @@ static void block_retire(struct cpu *cpu, struct block *b)
 {
     if (!b->native)
         return;
+    if (b->code)
+        cpu->native_ops->retired(cpu, b);
     hash_remove(cpu->blocks, b);
     for (unsigned i = 0; i < b->count; i++)
         b->insns[i].exec = exec_leave_block;
@@ -421,6 +423,8 @@ void blocks_flush(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
 
+    if (cpu->native_ops)
+        cpu->native_ops->flushed(cpu);
     pages_free(c);
     memset(c->hash, 0, sizeof c->hash);
     madvise(c->arena, ARENA_BYTES, MADV_DONTNEED);

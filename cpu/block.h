@@ -6,7 +6,13 @@
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
 
-enum { BLOCK_MAX_INSNS = 64 };
+enum {
+    BLOCK_MAX_INSNS = 64,
+    BLOCK_HOT = 24, /* runs in the interpreter before a block is worth translating */
+    BLOCK_COLD_FOR_EVER = 1 << 31, /* heat of a block that cannot be */
+};
+
+struct native_block;
 
 struct block {
     uintptr_t native; /* of the first byte; 0 when stale */
@@ -15,6 +21,9 @@ struct block {
     uint32_t cost;  /* cycles, charged when the block is entered */
     uint16_t count; /* instructions */
     uint16_t bytes;
+    uint32_t heat;             /* how often the interpreter has run it */
+    uint8_t *code;             /* native code, or NULL */
+    struct native_block *translated; /* of cpu/jit */
     struct block *hash_next;
     struct block *page_next[2]; /* on the code page of the first and of the last byte */
     struct insn insns[];        /* count, and one that leaves the block; a block whose only
@@ -50,6 +59,16 @@ ALWAYS_INLINE struct block *block_next(struct cpu *cpu)
                b->native == native && b->key == cpu->key))
         return b;
     return block_find(cpu);
+}
+
+/* charge a block and interpret it; it is the one at cpu->rip */
+static inline void block_enter(struct cpu *cpu, struct block *b)
+{
+    cpu->budget -= b->cost;
+    cpu->insn_count += b->count;
+    cpu->r[REG_BLOCK_RIP] = cpu->rip;
+    cpu->block = b;
+    b->insns[0].exec(cpu, b->insns);
 }
 
 /* Forget all blocks. Not while one runs. */

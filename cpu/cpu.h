@@ -12,6 +12,7 @@
 #include "cpu/features.h"
 #include "cpu/flags.h"
 #include "cpu/fpu.h"
+#include "cpu/native.h"
 #include "mmu/mmu.h"
 #include "mmu/ports.h"
 
@@ -19,6 +20,7 @@ struct insn;
 struct block;
 struct block_cache;
 struct virt_ops;
+struct jit;
 
 /* r[]: the sixteen general registers in encoding order, then two that make every effective address
  * one expression: the RIP of the current block (disp already holds the distance from there to the
@@ -79,6 +81,7 @@ enum {
     KEY_NO_SSE = 1 << 6,  /* CR0.EM, CR0.TS or not CR4.OSFXSR: SSE raises #UD or #NM */
     KEY_SINGLE = 1 << 7,  /* blocks of one instruction: TF, MTF, shadows, tracing, breakpoints */
     KEY_NON_ROOT = 1 << 8,
+    KEY_SSE_TRAPS = 1 << 9, /* MXCSR unmasks an exception */
 };
 /* clang-format on */
 
@@ -206,9 +209,11 @@ struct cpu {
     const struct insn *in; /* the running instruction; NULL outside a block */
     struct block *block;   /* the running block */
     int64_t budget;        /* cycles until `horizon`; at or below 0: look at events */
+    uint64_t insn_count;   /* instructions retired, by blocks */
     uint32_t events;       /* EVENT_* */
     uint32_t key;          /* KEY_*, derived: cpu_update_key */
     uint64_t rflags;       /* all but the six arithmetic flags; bit 1 is set */
+    struct native_state native;
     uint8_t cpl;
     uint64_t virt_mask; /* BIT(enum virt_insn): ask cpu->virt->insn before executing */
     struct seg seg[SEG_COUNT];
@@ -240,7 +245,6 @@ struct cpu {
     /* time */
     uint64_t horizon;    /* cycle at which budget reaches 0: now = horizon - budget */
     uint64_t until;      /* cycle at which cpu_run returns */
-    uint64_t insn_count; /* instructions retired, by blocks */
 
     /* wiring */
     unsigned index; /* 0 is the bootstrap processor; also the APIC ID */
@@ -262,6 +266,8 @@ struct cpu {
                                     TIMER_OFF */
     struct block_cache *blocks;
     struct block **block_hash; /* of blocks */
+    const struct native_ops *native_ops; /* NULL: everything is interpreted */
+    struct jit *jit;                     /* of native_ops */
     /* the board: entropy of RDRAND, shutdown of a triple fault, a stop for the debugger */
     void *board;
     uint64_t (*entropy)(void *board);

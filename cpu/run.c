@@ -37,8 +37,11 @@ _Noreturn void cpu_restart(struct cpu *cpu)
 
 void cpu_sync_rip(struct cpu *cpu)
 {
-    if (cpu->in)
+    if (cpu->in) {
         cpu->rip = insn_rip(cpu, cpu->in);
+        if (cpu->native.pending)
+            cpu->native_ops->sync(cpu);
+    }
     cpu->in = NULL;
 }
 
@@ -92,16 +95,6 @@ void cpu_advance(struct cpu *cpu, uint64_t now)
 
 /* ---- the loop ---- */
 
-static inline void enter(struct cpu *cpu, struct block *b)
-{
-    cpu->budget -= (int64_t)(b->cost + cpu->mmu.cost);
-    cpu->mmu.cost = 0;
-    cpu->insn_count += b->count;
-    cpu->r[REG_BLOCK_RIP] = cpu->rip;
-    cpu->block = b;
-    b->insns[0].exec(cpu, b->insns);
-}
-
 /* One instruction with all that can hang on it: code breakpoints, RF, shadows, single step. */
 static void step(struct cpu *cpu)
 {
@@ -120,7 +113,7 @@ static void step(struct cpu *cpu)
     }
     if (cpu->log)
         cpu_log_instruction(cpu);
-    enter(cpu, block_find(cpu));
+    block_enter(cpu, block_find(cpu));
     cpu->in = NULL;
     cpu->blocking &= ~shadow;
     if (resume)
@@ -133,17 +126,31 @@ static void step(struct cpu *cpu)
     cpu_kick(cpu);
 }
 
-/* What has been charged outside of blocks counts now: faults alone, as of a handler that faults at
- * its first fetch, must not stop the clock. */
-static void settle_cost(struct cpu *cpu)
+/* What has been charged besides the static costs of blocks counts now: walks, faults alone, as of a
+ * handler that faults at its first fetch. */
+static inline void settle_cost(struct cpu *cpu)
 {
     cpu->budget -= (int64_t)cpu->mmu.cost;
     cpu->mmu.cost = 0;
 }
 
+/* true: b has native code now */
+static bool heat(struct cpu *cpu, struct block *b)
+{
+    if (++b->heat < BLOCK_HOT || !cpu->native_ops || b->heat & BLOCK_COLD_FOR_EVER)
+        return false;
+    if (cpu->native_ops->translate(cpu, b))
+        return true;
+    b->heat = BLOCK_COLD_FOR_EVER;
+    return false;
+}
+
 static void run_blocks(struct cpu *cpu)
 {
     for (;;) {
+        struct block *b;
+
+        settle_cost(cpu);
         if (unlikely(cpu->budget <= 0 || (cpu->key & KEY_SINGLE))) {
             cpu->in = NULL;
             if (!cpu_events(cpu))
@@ -153,7 +160,16 @@ static void run_blocks(struct cpu *cpu)
                 continue;
             }
         }
-        enter(cpu, block_next(cpu));
+        b = block_next(cpu);
+        if (unlikely(cpu->mmu.cost)) { /* the fetch took a walk: it may have used the budget up */
+            settle_cost(cpu);
+            if (cpu->budget <= 0)
+                continue;
+        }
+        if (b->code || heat(cpu, b))
+            cpu->native_ops->run(cpu, b);
+        else
+            block_enter(cpu, b);
     }
 }
 
@@ -173,7 +189,6 @@ uint64_t cpu_run(struct cpu *cpu, uint64_t until)
     case UNWIND_RESTART: cpu->in = NULL; break;
     default: break;
     }
-    settle_cost(cpu);
     run_blocks(cpu);
     fpu_leave(cpu);
     cpu->in = NULL;

@@ -6,6 +6,7 @@
 #include "cpu/block.h"
 #include "cpu/control_regs.h"
 #include "cpu/cpuid.h"
+#include "cpu/jit/jit.h"
 #include "devices/list.h"
 #include "machine/acpi.h"
 #include "machine/board.h"
@@ -107,6 +108,14 @@ static bool parse_cpu(struct nidus *m, const char *text, const struct cpu_model 
     return true;
 }
 
+/* Not an error: everything runs in the interpreter, and the user is told, once. */
+static void native_missing(struct nidus *m, struct err *e)
+{
+    fprintf(stderr, "nidus: native code: %s; interpreting\n", e->text);
+    m->config.accel = NIDUS_ACCEL_INTERP;
+    *e = (struct err){ "" };
+}
+
 static bool create_cpus(struct nidus *m, struct err *e)
 {
     uint64_t features[FEATURE_WORDS] = { 0 };
@@ -127,6 +136,8 @@ static bool create_cpus(struct nidus *m, struct err *e)
             vmx_caps_settle(&m->caps, cpu->features, cr4_valid_bits(cpu));
         if (cpu_has(cpu, FEAT_VMX))
             vmx_create(cpu, &m->caps);
+        if (m->config.accel == NIDUS_ACCEL_NATIVE && !jit_attach(cpu, m->config.code_cache, e))
+            native_missing(m, e);
     }
     return true;
 }
@@ -171,6 +182,7 @@ void nidus_destroy(struct nidus *m)
     for (unsigned i = 0; i < m->cpu_count; i++) {
         if (cpu_has(m->cpu[i], FEAT_VMX))
             vmx_destroy(m->cpu[i]);
+        jit_detach(m->cpu[i]);
         cpu_destroy(m->cpu[i]);
     }
     if (m->image) {

@@ -1,0 +1,69 @@
+/* What a block needs to know before a byte of native code is made: which flags are wanted where, and
+ * after which instructions they must be saved. Shared by all native architectures.
+ *
+ * The guest's arithmetic flags are in one of three places: in the native flags, in
+ * cpu->native.flags ("saved"), or nowhere: then they can be computed again from registers that have
+ * not changed (replayed). Whoever can fault, or run C code, sees the flags before it: there they are
+ * saved or can be replayed. At the end of a block they are saved. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/block.h"
+
+/* clang-format off */
+enum flag_rule {
+    RULE_CALL,     /* no emitter: runs its interpreter function, which finds the flags saved */
+    RULE_KEEP,     /* writes no flag */
+    /* all flags, which the operands (and the result in the destination) give back */
+    RULE_ADD, RULE_SUB, RULE_CMP, RULE_LOGIC, RULE_TEST, RULE_NEG,
+    RULE_INC, RULE_DEC,  /* the same, all but CF */
+    RULE_ROL, RULE_ROR,  /* CF and OF, from the result */
+    RULE_BIT,            /* CF, from the operands */
+    RULE_LOST,     /* all flags, and nothing gives them back */
+    RULE_BIT_LOST, /* CF, likewise */
+    RULE_CARRY_IN, /* as LOST, reads CF */
+    RULE_BY_CL,    /* as LOST, but a count of 0 keeps all */
+};
+enum insn_form { FORM_E_G, FORM_G_E, FORM_E_I };
+enum {
+    FLOW_READS = 0,           /* writes no register */
+    FLOW_W_RM = 1 << 0, FLOW_W_REG = 1 << 1, FLOW_W_RAX = 1 << 2, FLOW_W_RDX = 1 << 3,
+    FLOW_W_RSP = 1 << 4, FLOW_W_RBP = 1 << 5,
+    FLOW_STORES = 1 << 6,     /* does not read the r/m operand that it writes */
+    FLOW_NO_ACCESS = 1 << 7,  /* does not touch its memory operand */
+    FLOW_STACK = 1 << 8,      /* accesses the stack */
+    FLOW_NO_MEMORY = 1 << 9,  /* the emitter is for register forms only */
+    FLOW_FAULTS = 1 << 10,    /* even without an access */
+    FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0 */
+    FLOW_MXCSR = 1 << 12,     /* ... and exceptions masked: KEY_SSE_TRAPS 0 */
+    FLOW_COUNT = 1 << 13,     /* shifts by an immediate count */
+};
+/* clang-format on */
+
+struct flow_row {
+    const struct exec_set *exec;
+    uint16_t traits; /* FLOW_* */
+    uint8_t rule, form;
+};
+
+/* of one instruction of a block */
+struct flow {
+    const struct flow_row *row; /* NULL: RULE_CALL */
+    uint16_t reads;             /* FL_*: flags that it depends on */
+    uint16_t must;              /* ... that it always defines */
+    uint16_t live;              /* ... that somebody depends on afterwards (faults apart) */
+    bool calls;                 /* may fault or run C code: an access, or RULE_CALL */
+    bool save;                  /* the flags are saved after it */
+};
+
+struct flow_table; /* by enum insn_id */
+struct flow_table *flow_table_create(void);
+
+/* fills flow[0] to flow[b->count - 1] */
+void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow);
+
+/* The RFLAGS image of the arithmetic flags before instruction `at`, from those that were saved last
+ * (an RFLAGS image too) and the registers as they are there. */
+uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
+                     const uint64_t *r);

@@ -1,0 +1,30 @@
+/* The table of analysis rows by instruction, and which operands emitters can serve. */
+#pragma once
+#include "cpu/insn.h"
+#include "cpu/jit/flow.h"
+
+struct flow_table {
+    const struct flow_row *row[INSN_COUNT];
+};
+
+/* Not those with AH to BH, which have no native place of their own, and no shifts by a masked count
+ * of 0, which keep the flags, or by the operand's width and more. */
+static inline bool flow_fits(const struct insn *in, const struct flow_row *row)
+{
+    const struct insn_row *r = &insn_rows[in->id];
+    bool mem = in->flags & IN_MEM;
+
+    for (unsigned i = 0; i < 2; i++) {
+        if ((r->op[i] == OP_Eb && !mem && in->rm & 7) || (r->op[i] == OP_Gb && in->reg & 7) ||
+            (r->op[i] == OP_Zb && in->rm & 7))
+            return false;
+    }
+    if (row->rule == RULE_BY_CL)
+        return in->size >= 2;
+    if (row->traits & FLOW_COUNT) {
+        unsigned count = in->imm & (in->size == 3 ? 63 : 31);
+
+        return count > 0 && count < 8u << in->size;
+    }
+    return true;
+}

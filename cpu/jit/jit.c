@@ -1,0 +1,518 @@
+/* The life of native code: translating, running, linking, forgetting; and what native code calls. */
+#include "cpu/jit/jit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "cpu/exec.h"
+#include "cpu/jit/jit_state.h"
+#include "cpu/jit/x64.h"
+
+enum { STUB_BYTES = 16 << 10, CHUNK_ALIGN = 4096 };
+
+/* ---- flags: as LAHF and SETO AL leave them, and as in RFLAGS ---- */
+
+static uint16_t flags_pack(uint64_t rflags)
+{
+    return (uint16_t)((rflags & 0xd5) << 8 | 0x200 | (rflags >> 11 & 1));
+}
+
+static uint64_t flags_unpack(uint16_t ax)
+{
+    return (ax >> 8 & 0xd5) | (uint64_t)(ax & 1) << 11;
+}
+
+/* ---- blocks by address, for indirect jumps ---- */
+
+static uint64_t jump_tag(uintptr_t native, uint32_t key)
+{
+    return native ^ (uint64_t)key << JUMP_TAG_SHIFT;
+}
+
+static struct jump_entry *jump_at(struct jit *jit, uintptr_t native)
+{
+    return &jit->jumps[((uint32_t)native >> PAGE_SHIFT ^ (uint32_t)native) &
+                       (JUMP_TABLE_ENTRIES - 1)];
+}
+
+static void jump_enter(struct jit *jit, const struct block *b)
+{
+    *jump_at(jit, b->native) = (struct jump_entry){ jump_tag(b->native, b->key), b->code };
+}
+
+static void jump_forget(struct jit *jit, const struct block *b)
+{
+    struct jump_entry *j = jump_at(jit, b->native);
+
+    if (j->tag == jump_tag(b->native, b->key))
+        j->tag = 0;
+}
+
+/* ---- links ---- */
+
+static void link_patch(struct jit *jit, struct link *l, const uint8_t *to)
+{
+    x64_patch(l->site, to - (jit->code.run - jit->code.write));
+}
+
+static void unlink_one(struct jit *jit, struct link *l)
+{
+    link_patch(jit, l, l->stub);
+    if (l->page)
+        memset(l->page, 0, 8);
+    l->to = NULL;
+    jit->stats.unlinks++;
+}
+
+/* nothing leads to nb any more, and nb leads nowhere */
+static void native_isolate(struct jit *jit, struct native_block *nb)
+{
+    while (nb->in) {
+        struct link *l = nb->in;
+
+        nb->in = l->next;
+        unlink_one(jit, l);
+    }
+    for (unsigned k = 0; k < 2; k++) {
+        struct link *l = &nb->link[k], **at;
+
+        if (jit->pending == l)
+            jit->pending = NULL;
+        if (!l->to)
+            continue;
+        for (at = &l->to->in; *at != l; at = &(*at)->next)
+            ;
+        *at = l->next;
+        unlink_one(jit, l);
+    }
+}
+
+/* Native code was left through jit->pending, and b is the block where that link leads, if it is. */
+static void link_pending(struct cpu *cpu, struct block *b)
+{
+    struct jit *jit = cpu->jit;
+    struct link *l = jit->pending;
+    const struct block *from;
+    uintptr_t page = b->native - (b->pa & ~PAGE_MASK);
+
+    jit->pending = NULL;
+    if (!l || l->to || !(from = l->from->b) || from->key != b->key ||
+        (b->pa & ~PAGE_MASK) != ((uint64_t)l->offset & ~PAGE_MASK))
+        return;
+    if (l->page)
+        memcpy(l->page, &page, 8);
+    else if (page != from->native - (from->pa & ~PAGE_MASK))
+        return;
+    l->to = b->translated;
+    l->next = l->to->in;
+    l->to->in = l;
+    link_patch(jit, l, b->code);
+    jit->stats.links++;
+}
+
+/* ---- memory ---- */
+
+static void native_free(struct jit *jit, struct native_block *nb)
+{
+    jit->by_id[nb->id] = NULL;
+    jit->free_ids[jit->free_count++] = nb->id;
+    free(nb);
+}
+
+static void chunk_empty(struct jit *jit, struct chunk *c)
+{
+    while (c->first) {
+        struct native_block *nb = c->first;
+
+        c->first = nb->next;
+        if (nb->b) {
+            native_isolate(jit, nb);
+            jump_forget(jit, nb->b);
+            nb->b->code = NULL;
+            nb->b->translated = NULL;
+            nb->b->heat = 0;
+            jit->stats.live--;
+            jit->stats.evictions++;
+        }
+        native_free(jit, nb);
+    }
+    c->hot = c->start;
+    c->cold = c->middle;
+}
+
+static bool chunk_is_full(const struct chunk *c)
+{
+    return c->middle - c->hot < (ptrdiff_t)JIT_BLOCK_MAX ||
+           c->end - c->cold < (ptrdiff_t)JIT_BLOCK_MAX;
+}
+
+/* room for one more block: the oldest generation goes when there is none */
+static struct chunk *chunk_with_room(struct jit *jit)
+{
+    struct chunk *c = &jit->chunk[jit->current];
+
+    if (!chunk_is_full(c))
+        return c;
+    jit->current = (jit->current + 1) % JIT_CHUNKS;
+    c = &jit->chunk[jit->current];
+    chunk_empty(jit, c);
+    return c;
+}
+
+static void chunks_divide(struct jit *jit)
+{
+    size_t size = (jit->code.size - STUB_BYTES) / JIT_CHUNKS & ~(size_t)(CHUNK_ALIGN - 1);
+
+    for (unsigned i = 0; i < JIT_CHUNKS; i++) {
+        struct chunk *c = &jit->chunk[i];
+
+        c->start = c->hot = jit->code.write + STUB_BYTES + i * size;
+        c->end = c->start + size;
+        c->middle = c->cold = c->start + size / 2;
+    }
+}
+
+static struct native_block *native_new(struct jit *jit, struct block *b)
+{
+    struct native_block *nb = calloc(1, sizeof *nb);
+
+    ASSERT(nb);
+    if (jit->free_count > 0) {
+        nb->id = jit->free_ids[--jit->free_count];
+    } else {
+        if (jit->id_count == jit->id_capacity) {
+            jit->id_capacity = jit->id_capacity ? 2 * jit->id_capacity : 1024;
+            jit->by_id = realloc(jit->by_id, jit->id_capacity * sizeof(struct native_block *));
+            jit->free_ids = realloc(jit->free_ids, jit->id_capacity * sizeof(uint32_t));
+            ASSERT(jit->by_id && jit->free_ids);
+        }
+        nb->id = jit->id_count++;
+    }
+    jit->by_id[nb->id] = nb;
+    nb->b = b;
+    return nb;
+}
+
+/* ---- struct native_ops ---- */
+
+static uint64_t native_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static bool jit_translate(struct cpu *cpu, struct block *b)
+{
+    struct jit *jit = cpu->jit;
+    uint64_t begin = native_clock();
+    struct native_block *nb;
+    struct chunk *c;
+    struct x64_buf hot, cold;
+
+    if ((b->key & (KEY_CODE_MASK | KEY_SINGLE)) != KEY_CODE64 || !b->native) {
+        jit->stats.refused++;
+        return false;
+    }
+    c = chunk_with_room(jit);
+    nb = native_new(jit, b);
+    hot = (struct x64_buf){ c->hot, jit->code.run - jit->code.write };
+    cold = (struct x64_buf){ c->cold, hot.bias };
+    nb->code = x64_here(&hot);
+    nb->cold = x64_here(&cold);
+    x64_translate(jit, b, nb, &hot, &cold);
+    nb->hot_bytes = (uint32_t)(hot.at - c->hot);
+    nb->cold_bytes = (uint32_t)(cold.at - c->cold);
+    c->hot = (uint8_t *)align_up((uintptr_t)hot.at, 16);
+    c->cold = cold.at;
+    nb->next = c->first;
+    c->first = nb;
+    b->code = nb->code;
+    b->translated = nb;
+    jump_enter(jit, b);
+    jit->stats.translated++;
+    jit->stats.live++;
+    jit->stats.guest_bytes += b->bytes;
+    jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
+    jit->stats.translate_ns += native_clock() - begin;
+    return true;
+}
+
+/* a block is entered from C */
+static void jit_prepare(struct cpu *cpu, const struct block *b)
+{
+    cpu->native.page = cpu->rip & PAGE_MASK;
+    cpu->native.key_tag = (uint64_t)b->key << JUMP_TAG_SHIFT;
+    jump_enter(cpu->jit, b);
+}
+
+/* The target of the branch that ended a block is not canonical: the branch faults, so that what it
+ * did to RSP is undone. */
+static void jit_bad_target(struct cpu *cpu, struct native_block *nb)
+{
+    const struct block *b = nb->b;
+    const struct insn *in = &b->insns[b->count - 1];
+    unsigned id = in->id;
+
+    if (id == INSN_RET)
+        cpu->r[RSP] -= 8;
+    else if (id == INSN_CALL_Jz || id == INSN_CALL_Ev)
+        cpu->r[RSP] += 8;
+    cpu->block = nb->b;
+    cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
+    cpu->in = in;
+    raise_gp(cpu, 0);
+}
+
+static struct native_block *native_at(struct jit *jit, const uint8_t *code)
+{
+    for (uint32_t i = 0; i < jit->id_count; i++) {
+        struct native_block *nb = jit->by_id[i];
+
+        if (nb && code >= nb->code && code <= nb->code + nb->hot_bytes)
+            return nb;
+    }
+    return NULL;
+}
+
+static void jit_run(struct cpu *cpu, struct block *b)
+{
+    struct jit *jit = cpu->jit;
+    uint64_t (*enter)(struct cpu *, const uint8_t *) =
+        (uint64_t(*)(struct cpu *, const uint8_t *))(uintptr_t)jit->stub.enter;
+    uint64_t how;
+
+    link_pending(cpu, b);
+    jit_prepare(cpu, b);
+    cpu->native.flags = flags_pack(flags_get(&cpu->flags));
+    jit->stats.entries++;
+    how = enter(cpu, b->code);
+    flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
+    switch (how & BITS(EXIT_SHIFT - 1, 0)) {
+    case EXIT_LINK: {
+        struct link *l = &jit->by_id[how >> EXIT_SHIFT >> 1]->link[how >> EXIT_SHIFT & 1];
+
+        cpu->rip = cpu->native.page + (uint64_t)(int64_t)l->offset;
+        if (unlikely(!is_canonical(cpu->rip, CPU_LINEAR_BITS)))
+            jit_bad_target(cpu, l->from);
+        jit->pending = l;
+        break;
+    }
+    case EXIT_BUDGET:
+        b = jit->by_id[how >> EXIT_SHIFT]->b;
+        cpu->rip = cpu->native.page + (b->pa & ~PAGE_MASK);
+        cpu->budget += b->cost;
+        if (cpu->budget > 0)
+            block_enter(cpu, b);
+        break;
+    default:
+        if (unlikely(!is_canonical(cpu->rip, CPU_LINEAR_BITS)))
+            jit_bad_target(cpu, native_at(jit, cpu->native.from));
+        break;
+    }
+}
+
+static void jit_retired(struct cpu *cpu, struct block *b)
+{
+    struct native_block *nb = b->translated;
+
+    native_isolate(cpu->jit, nb);
+    jump_forget(cpu->jit, b);
+    nb->b = NULL;
+    b->code = NULL;
+    b->translated = NULL;
+    cpu->jit->stats.live--;
+}
+
+static void jit_flushed(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+
+    for (unsigned i = 0; i < JIT_CHUNKS; i++) {
+        struct chunk *c = &jit->chunk[i];
+
+        while (c->first) {
+            struct native_block *nb = c->first;
+
+            c->first = nb->next;
+            native_free(jit, nb);
+        }
+        c->hot = c->start;
+        c->cold = c->middle;
+    }
+    memset(jit->jumps, 0, JUMP_TABLE_ENTRIES * sizeof *jit->jumps);
+    jit->pending = NULL;
+    jit->current = 0;
+    jit->stats.live = 0;
+}
+
+/* the flags before instruction `at` of the block, the registers being as they were there */
+static void jit_recover(struct cpu *cpu, const struct block *b, unsigned at, const uint64_t *r)
+{
+    struct flow flow[BLOCK_MAX_INSNS + 1];
+
+    flow_analyse(cpu->jit->flow, b, flow);
+    flags_set(&cpu->flags, flow_replay(b, flow, at, flags_unpack(cpu->native.flags), r));
+}
+
+static void jit_sync(struct cpu *cpu)
+{
+    cpu->native.pending = false;
+    jit_recover(cpu, cpu->block, cpu->jit->index, cpu->r);
+}
+
+static const struct native_ops jit_ops = {
+    .translate = jit_translate,
+    .run = jit_run,
+    .sync = jit_sync,
+    .retired = jit_retired,
+    .flushed = jit_flushed,
+};
+
+/* ---- called by native code ---- */
+
+static void exec_back(struct cpu *cpu, const struct insn *in)
+{
+}
+
+static void settle(struct cpu *cpu)
+{
+    cpu->budget -= (int64_t)cpu->mmu.cost;
+    cpu->mmu.cost = 0;
+}
+
+/* The instruction at cpu->rip comes next: its block's native code, or the run loop. cpu->flags are
+ * current. The same steps as in run_blocks. */
+static uint8_t *jit_next(struct cpu *cpu)
+{
+    struct block *b;
+
+    cpu->in = NULL;
+    cpu->native.flags = flags_pack(flags_get(&cpu->flags));
+    settle(cpu);
+    if (cpu->budget <= 0 || cpu->key & KEY_SINGLE)
+        return cpu->jit->stub.exit_rip;
+    b = block_next(cpu);
+    settle(cpu);
+    if (cpu->budget <= 0 || !b->code)
+        return cpu->jit->stub.exit_rip;
+    jit_prepare(cpu, b);
+    return b->code;
+}
+
+uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
+{
+    struct jit *jit = cpu->jit;
+    struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
+    const struct insn *in = &b->insns[ref & REF_INDEX];
+
+    jit->stats.calls++;
+    cpu->block = b;
+    cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
+    flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
+    in->exec(cpu, in);
+    return jit_next(cpu);
+}
+
+uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
+{
+    struct jit *jit = cpu->jit;
+    struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
+    const struct insn *in = &b->insns[ref & REF_INDEX];
+    const struct insn_row *row = &insn_rows[in->id];
+    bool writes = ref & REF_CALL || row->writes || row->undefined;
+    bool reads = ref & REF_CALL || row->reads || (writes && row->writes != FL_OSZAPC);
+    uint64_t before[16];
+
+    jit->stats.calls++;
+    jit->index = ref & REF_INDEX;
+    cpu->block = b;
+    cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
+    cpu->native.pending = !reads;
+    if (reads && ref & (REF_CALL | REF_SAVED))
+        flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
+    else if (reads)
+        jit_recover(cpu, b, jit->index, cpu->r);
+    else
+        memcpy(before, cpu->r, sizeof before);
+    jit->alone[0] = *in;
+    jit->alone[0].exec(cpu, jit->alone);
+    cpu->native.pending = false;
+    cpu->in = NULL;
+    settle(cpu);
+    if (writes)
+        cpu->native.flags = flags_pack(flags_get(&cpu->flags));
+    if (likely(b->native && cpu->mmu.fetch_page == cpu->native.page))
+        return NULL;
+    /* the block has been written to, or the page may have changed: the interpreter goes on */
+    if (!writes && !reads)
+        jit_recover(cpu, b, jit->index, before);
+    in[1].exec(cpu, in + 1);
+    return jit_next(cpu);
+}
+
+/* ---- life ---- */
+
+static const struct x64_emitter **emitters_by_id(void)
+{
+    const struct x64_emitter **t = calloc(INSN_COUNT, sizeof(const struct x64_emitter *));
+
+    ASSERT(t);
+    for (unsigned id = 1; id < INSN_COUNT; id++)
+        for (unsigned i = 0; i < x64_emitter_count; i++)
+            if (insn_rows[id].exec == x64_emitters[i].exec)
+                t[id] = &x64_emitters[i];
+    return t;
+}
+
+bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
+{
+    struct jit *jit = calloc(1, sizeof *jit);
+    struct x64_buf b;
+
+    ASSERT(jit);
+    if (!code_buffer_open(&jit->code, cache ? cache : JIT_DEFAULT_CACHE, e)) {
+        free(jit);
+        return false;
+    }
+    jit->cpu = cpu;
+    jit->flow = flow_table_create();
+    jit->emitter = emitters_by_id();
+    jit->jumps = calloc(JUMP_TABLE_ENTRIES, sizeof *jit->jumps);
+    ASSERT(jit->jumps);
+    jit->alone[1].exec = exec_back;
+    b = (struct x64_buf){ jit->code.write, jit->code.run - jit->code.write };
+    x64_make_stubs(jit, &b);
+    ASSERT(b.at < jit->code.write + STUB_BYTES);
+    chunks_divide(jit);
+    cpu->jit = jit;
+    cpu->native.jump_table = (uint8_t *)jit->jumps;
+    cpu->native_ops = &jit_ops;
+    return true;
+}
+
+void jit_detach(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+
+    if (!jit)
+        return;
+    blocks_flush(cpu);
+    cpu->native_ops = NULL;
+    cpu->jit = NULL;
+    code_buffer_close(&jit->code);
+    free(jit->flow);
+    free((void *)jit->emitter);
+    free(jit->jumps);
+    free(jit->by_id);
+    free(jit->free_ids);
+    free(jit);
+}
+
+void jit_get_stats(const struct cpu *cpu, struct jit_stats *out)
+{
+    *out = cpu->jit ? cpu->jit->stats : (struct jit_stats){ 0 };
+}

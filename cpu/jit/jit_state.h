@@ -1,0 +1,85 @@
+/* The translator's own state, of one processor. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/block.h"
+#include "cpu/jit/code_buffer.h"
+#include "cpu/jit/flow.h"
+#include "cpu/jit/jit.h"
+
+enum {
+    JUMP_TABLE_ENTRIES = 1 << 14,
+    JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
+    JIT_CHUNKS = 32,
+};
+
+/* Room for the native code of one block: at most this much of the hot and the cold region. */
+#define JIT_BLOCK_MAX (32u << 10)
+
+struct jump_entry {
+    uint64_t tag; /* native address of the guest code, key above; 0: none */
+    uint8_t *code;
+};
+
+/* A way from one block directly to another. */
+struct link {
+    struct native_block *from, *to; /* to: NULL while it is not linked */
+    struct link *next;              /* of those into `to` */
+    uint8_t *site;                  /* rel32 of the jump, where it is written */
+    uint8_t *stub;                  /* where it goes while not linked: to the run loop */
+    uint8_t *page;                  /* another page: the expected native one, for the check */
+    int32_t offset;                 /* of the target from the start of the page */
+    bool used;
+};
+
+struct native_block {
+    struct block *b; /* NULL when stale */
+    uint8_t *code;
+    uint32_t id;
+    uint32_t hot_bytes, cold_bytes;
+    const uint8_t *cold;
+    struct link link[2];
+    struct link *in;
+    struct native_block *next; /* of the chunk */
+};
+
+/* a generation of native code, evicted as a whole */
+struct chunk {
+    uint8_t *start, *end; /* as written */
+    uint8_t *hot, *cold;  /* next free bytes; hot below `middle` */
+    uint8_t *middle;
+    struct native_block *first;
+};
+
+/* what native code tells the run loop: 2 low bits, and a number above */
+enum { EXIT_RIP, EXIT_LINK, EXIT_BUDGET, EXIT_SHIFT = 2 };
+
+/* how native code names an instruction: the block's id << 8, REF_*, its index */
+enum { REF_INDEX = 63, REF_CALL = 64 /* no emitter */, REF_SAVED = 128, REF_SHIFT = 8 };
+
+struct jit {
+    struct cpu *cpu;
+    struct code_buffer code;
+    struct flow_table *flow;
+    const struct x64_emitter **emitter; /* by enum insn_id */
+    struct jump_entry *jumps;
+    struct chunk chunk[JIT_CHUNKS];
+    unsigned current;
+    struct native_block **by_id;
+    uint32_t id_count, id_capacity;
+    uint32_t *free_ids;
+    uint32_t free_count;
+    struct link *pending;  /* left through it: to be linked with the next block */
+    struct insn alone[2];  /* one instruction, then back */
+    unsigned index;        /* of the instruction in alone[0] */
+    struct jit_stats stats;
+    /* stubs, where they run */
+    struct {
+        uint8_t *enter, *exit, *exit_rip, *insn, *end, *lookup, *load_xmm;
+    } stub;
+};
+
+/* C code that native code calls: what goes on afterwards, or NULL: where it came from */
+uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);
+uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref);

@@ -1,0 +1,101 @@
+/* Ends of blocks: direct links, conditional jumps, indirect jumps.
+ *
+ * A jump to a block that is not linked goes to a stub that names the link to the run loop, which
+ * finds the block and patches the jump. The page of the code stays the same, or the link is one to
+ * another page: then a check in front looks at the TLB's fetch tag as the run loop would, and at what
+ * physical page is there. */
+#include "cpu/jit/x64.h"
+#include "mmu/tlb.h"
+
+/* eax = link, then to the run loop */
+static uint8_t *x64_exit_link(struct x64 *e, unsigned k)
+{
+    uint8_t *at = x64_here(&e->cold);
+
+    x64_mov_ri(&e->cold, N_RAX, (uint64_t)(e->nb->id * 2 + k) << EXIT_SHIFT | EXIT_LINK);
+    x64_jmp(&e->cold, e->jit->stub.exit);
+    return at;
+}
+
+/* The check of a link to another page; returns where it begins. */
+static uint8_t *x64_cross(struct x64 *e, unsigned k, struct link *l)
+{
+    struct x64_buf *b = &e->cold;
+    struct x64_mem fetch = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, fetch) };
+    struct x64_mem addend = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, addend) };
+    uint8_t *data, *at;
+
+    b->at = (uint8_t *)align_up((uintptr_t)b->at, 8);
+    data = b->at;
+    x64_64(b, 0); /* the expected native page: none */
+    l->page = data;
+    l->stub = x64_exit_link(e, k);
+    at = x64_here(b);
+    x64_load(b, SZ_64, N_RAX, X64_FIELD(native.page));
+    x64_alu_ri(b, ALU_ADD, SZ_64, N_RAX, (int32_t)(l->offset & (int64_t)PAGE_MASK));
+    x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
+    x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
+    x64_8(b, PAGE_SHIFT - 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, (TLB_ENTRIES - 1) << 5);
+    x64_rm(b, 0x3b, SZ_64, N_RAX, fetch);
+    x64_jcc(b, CC_NE, l->stub);
+    x64_load(b, SZ_64, X64_TMP, addend);
+    x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
+    x64_rm_rip(b, 0x3b, SZ_64, X64_TMP, data + b->bias);
+    x64_jcc(b, CC_NE, l->stub);
+    x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), N_RAX);
+    x64_alu_rr(b, ALU_SUB, SZ_64, X64_TMP, N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), X64_TMP);
+    x64_jmp(b, l->stub);
+    l->site = b->at - 4;
+    return at;
+}
+
+/* where a jump to link k begins; same page: l->site is the caller's to set */
+static uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset)
+{
+    struct link *l = &e->nb->link[k];
+
+    *l = (struct link){ .from = e->nb, .offset = (int32_t)offset, .used = true };
+    if (offset < 0 || offset >= (int64_t)PAGE_SIZE)
+        return x64_cross(e, k, l);
+    l->stub = x64_exit_link(e, k);
+    return l->stub;
+}
+
+void x64_end_link(struct x64 *e, unsigned k, int64_t offset)
+{
+    uint8_t *to = x64_link(e, k, offset);
+
+    x64_jmp(&e->hot, to);
+    if (!e->nb->link[k].site)
+        e->nb->link[k].site = e->hot.at - 4;
+    e->ended = true;
+}
+
+void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind)
+{
+    uint8_t *to = x64_link(e, 0, taken);
+
+    x64_jcc(&e->hot, cc, to);
+    if (!e->nb->link[0].site)
+        e->nb->link[0].site = e->hot.at - 4;
+    x64_end_link(e, 1, behind);
+}
+
+/* The stub returns to a jump of this block's own, which the native processor predicts by itself. */
+void x64_end_indirect(struct x64 *e)
+{
+    x64_call(&e->hot, e->jit->stub.lookup);
+    x64_8(&e->hot, 0xff); /* jmp rax */
+    x64_8(&e->hot, 0xe0);
+    e->ended = true;
+}
+
+void x64_end_call(struct x64 *e)
+{
+    x64_mov_ri(&e->hot, N_RAX, e->nb->id << REF_SHIFT | REF_CALL | e->at);
+    x64_jmp(&e->hot, e->jit->stub.end);
+    e->ended = true;
+}

@@ -1,0 +1,127 @@
+/* Guest memory from native code: the effective address, and a look-up in the TLB. What does not hit
+ * goes to the slow path of its instruction, a cold stub that runs the interpreter function.
+ * The layout of the TLB is in mmu/mmu.h. */
+#include "base/assert.h"
+#include "cpu/jit/x64.h"
+#include "mmu/tlb.h"
+
+/* the linear address of something in the page that the code runs in */
+static void x64_rip_relative(struct x64 *e, unsigned dst, int64_t disp)
+{
+    x64_load(&e->hot, SZ_64, dst, X64_FIELD(native.page));
+    x64_lea(&e->hot, SZ_64, dst,
+            (struct x64_mem){ (uint8_t)dst, N_NONE, 0, (int32_t)(e->page_offset + disp) });
+}
+
+bool x64_address(struct x64 *e, const struct insn *in, unsigned dst, bool rax_free)
+{
+    unsigned size = in->addr_mask >> 32 ? SZ_64 : SZ_32;
+    struct x64_mem m = { N_NONE, N_NONE, in->scale, (int32_t)in->disp };
+    bool base = in->base < 16, index = in->index < 16;
+
+    if (in->base == REG_BLOCK_RIP) {
+        x64_rip_relative(e, dst, in->disp);
+        if (size == SZ_32)
+            x64_mov_rr(&e->hot, SZ_32, dst, dst);
+        return true;
+    }
+    if (base && index && x64_reg_of[in->base] == N_NONE && x64_reg_of[in->index] == N_NONE) {
+        if (!rax_free)
+            return false;
+        m.index = (uint8_t)x64_in_reg(e, in->index, N_RAX);
+    } else if (index) {
+        m.index = (uint8_t)x64_in_reg(e, in->index, dst);
+    }
+    if (base)
+        m.base = (uint8_t)x64_in_reg(e, in->base, dst);
+    if (m.base == N_NONE && m.index == N_NONE)
+        x64_mov_ri(&e->hot, dst,
+                   size == SZ_64 ? (uint64_t)in->disp : (uint64_t)in->disp & in->addr_mask);
+    else
+        x64_lea(&e->hot, size, dst, m);
+    return true;
+}
+
+void x64_jump_slow(struct x64 *e, unsigned cc)
+{
+    ASSERT(e->slow_count < X64_SLOW_SITES);
+    x64_jcc(&e->hot, cc, x64_here(&e->hot)); /* patched when the stub is there */
+    e->slow[e->slow_count++] = e->hot.at - 4;
+}
+
+/* rax: the low half at least of the linear address; r14: the address of the last byte. Leaves the
+ * distance to native addresses in rax. */
+static void x64_look_up(struct x64 *e, bool write)
+{
+    struct x64_mem tag = { X64_TLB, N_RAX, 0,
+                           write ? offsetof(struct tlb_entry, write)
+                                 : offsetof(struct tlb_entry, read) };
+    struct x64_mem addend = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) };
+
+    x64_rr(&e->hot, 0xc1, SZ_32, 5, N_RAX); /* shr */
+    x64_8(&e->hot, PAGE_SHIFT - 5);
+    x64_alu_ri(&e->hot, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
+    x64_alu_ri(&e->hot, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE);
+    x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, tag);
+    x64_jump_slow(e, CC_NE);
+    x64_load(&e->hot, SZ_64, N_RAX, addend);
+    e->valid = 0;
+}
+
+struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
+                                  bool write)
+{
+    unsigned native = x64_reg_of[reg];
+    struct x64_mem m = { (uint8_t)native, N_NONE, 0, disp };
+
+    if (disp)
+        x64_lea(&e->hot, SZ_32, N_RAX, m);
+    else
+        x64_mov_rr(&e->hot, SZ_32, N_RAX, native);
+    m.disp += (int32_t)bytes - 1;
+    if (m.disp)
+        x64_lea(&e->hot, SZ_64, X64_TMP, m);
+    else
+        x64_mov_rr(&e->hot, SZ_64, X64_TMP, native);
+    x64_look_up(e, write);
+    return (struct x64_operand){ .memory = true,
+                                 .guest = true,
+                                 .m = { N_RAX, (uint8_t)native, 0, disp } };
+}
+
+static void x64_add_base(struct x64 *e, const struct insn *in)
+{
+    struct x64_mem base = X64_FIELD(seg[0].base);
+
+    if (in->base_seg == SEG_FLAT)
+        return;
+    base.disp += (int32_t)(in->base_seg * sizeof(struct seg));
+    x64_rm(&e->hot, 0x03, SZ_64, X64_TMP, base);
+}
+
+struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned bytes, bool write)
+{
+    bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32;
+    struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
+    bool again;
+
+    if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
+        return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
+    again = x64_address(e, in, X64_TMP, false);
+    if (!again)
+        x64_address(e, in, X64_TMP, true);
+    x64_add_base(e, in);
+    if (!again)
+        x64_store(&e->hot, SZ_64, kept, X64_TMP);
+    x64_mov_rr(&e->hot, SZ_32, N_RAX, X64_TMP);
+    if (bytes > 1)
+        x64_alu_ri(&e->hot, ALU_ADD, SZ_64, X64_TMP, (int32_t)bytes - 1);
+    x64_look_up(e, write);
+    if (again) {
+        x64_address(e, in, X64_TMP, false);
+        x64_add_base(e, in);
+    } else {
+        x64_load(&e->hot, SZ_64, X64_TMP, kept);
+    }
+    return (struct x64_operand){ .memory = true, .guest = true, .m = { N_RAX, X64_TMP, 0, 0 } };
+}

@@ -1,0 +1,73 @@
+/* Guest registers and operands in native code. */
+#include "cpu/jit/x64.h"
+
+/* RSP, RDX and RCX where instructions want them or addresses use them much; R10, R11, R13 to R15
+ * are the least used. */
+const uint8_t x64_reg_of[16] = {
+    [RAX] = N_RBX,  [RCX] = N_RCX,  [RDX] = N_RDX,  [RBX] = N_R10,  [RSP] = N_R12, [RBP] = N_R13,
+    [RSI] = N_RSI,  [RDI] = N_RDI,  [R8] = N_R8,    [R9] = N_R9,    [R10] = N_NONE, [R11] = N_NONE,
+    [R12] = N_R11,  [R13] = N_NONE, [R14] = N_NONE, [R15] = N_NONE,
+};
+
+struct x64_operand x64_guest_reg(unsigned reg)
+{
+    unsigned native = x64_reg_of[reg];
+
+    if (native != N_NONE)
+        return (struct x64_operand){ .reg = (uint8_t)native };
+    return (struct x64_operand){ .memory = true, .m = x64_slot(reg) };
+}
+
+void x64_op(struct x64 *e, uint32_t op, unsigned size, unsigned reg, const struct x64_operand *o)
+{
+    if (o->memory)
+        x64_rm(&e->hot, op, size, reg, o->m);
+    else
+        x64_rr(&e->hot, op, size, reg, o->reg);
+}
+
+struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned bytes, bool write)
+{
+    if (in->flags & IN_MEM)
+        return x64_access(e, in, bytes, write);
+    return x64_guest_reg(x64_number(in, in->rm));
+}
+
+void x64_free_tmp(struct x64 *e, struct x64_operand *o)
+{
+    if (!o->guest || o->m.index != X64_TMP)
+        return;
+    x64_lea(&e->hot, SZ_64, N_RAX, o->m);
+    o->m = (struct x64_mem){ N_RAX, N_NONE, 0, 0 };
+}
+
+void x64_free_rax(struct x64 *e, struct x64_operand *o)
+{
+    if (!o->guest || o->m.base != N_RAX)
+        return;
+    if (o->m.index == X64_TMP) {
+        x64_lea(&e->hot, SZ_64, X64_TMP, o->m);
+        o->m = (struct x64_mem){ X64_TMP, N_NONE, 0, 0 };
+    } else {
+        x64_mov_rr(&e->hot, SZ_64, X64_TMP, N_RAX);
+        o->m.base = X64_TMP;
+    }
+}
+
+unsigned x64_in_reg(struct x64 *e, unsigned reg, unsigned scratch)
+{
+    if (x64_reg_of[reg] != N_NONE)
+        return x64_reg_of[reg];
+    x64_load(&e->hot, SZ_64, scratch, x64_slot(reg));
+    return scratch;
+}
+
+void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native)
+{
+    unsigned own = x64_reg_of[reg];
+
+    if (own == N_NONE)
+        x64_store(&e->hot, size == SZ_32 ? SZ_64 : size, x64_slot(reg), native);
+    else if (own != native)
+        x64_mov_rr(&e->hot, size, own, native);
+}

@@ -1,0 +1,36 @@
+/* What the run loop asks of a translator to native code. Owned by cpu/, filled by cpu/jit: the
+ * interpreter knows no translator. Where there is none, cpu->native_ops is NULL.
+ *
+ * While native code runs, guest state is in native registers; it is in struct cpu whenever C code is
+ * called, but for RIP (struct native_state) and the arithmetic flags: native code saves these in a
+ * form of its own, and not always. cpu_sync_rip, which everybody calls before RIP or RFLAGS are
+ * looked at in the middle of an instruction, has them put back by sync(). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct block;
+
+struct native_ops {
+    /* Make native code of a block that has become hot; false: this one stays interpreted. */
+    bool (*translate)(struct cpu *cpu, struct block *b);
+    /* Run from b, which has native code and is the block at cpu->rip, until the run loop is needed:
+     * budget used up, a block without native code, blocks of one. */
+    void (*run)(struct cpu *cpu, struct block *b);
+    /* cpu->flags become those before cpu->in, whose block native code runs */
+    void (*sync)(struct cpu *cpu);
+    /* b has become stale; all blocks are about to be forgotten */
+    void (*retired)(struct cpu *cpu, struct block *b);
+    void (*flushed)(struct cpu *cpu);
+};
+
+struct native_state {
+    uint64_t page;    /* linear address of the page whose code runs */
+    uint64_t key_tag; /* cpu->key, in the bits of jump_table's tags */
+    uint8_t *jump_table;
+    const uint8_t *from; /* who jumped indirectly to where there is no native code */
+    uint16_t flags;   /* the arithmetic flags as LAHF and SETO AL leave them in AX */
+    bool pending;     /* sync() is needed for cpu->flags */
+    bool xmm_live;    /* guest XMM registers are in the native ones */
+};
