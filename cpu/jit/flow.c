@@ -191,6 +191,18 @@ void flow_analyse(const struct flow_table *t, const struct block *b, struct flow
     }
 }
 
+void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes)
+{
+    const struct flow_row *row = t->row[in->id];
+    unsigned rule = row ? row->rule : RULE_CALL;
+    uint16_t must = flow_must(rule);
+
+    *writes = rule == RULE_CALL || must;
+    *needs = flow_reads(in, rule);
+    if (must)
+        *needs |= FL_OSZAPC & (uint16_t)~must;
+}
+
 /* ---- replay ---- */
 
 static uint64_t flow_value(const uint64_t *r, unsigned n, unsigned size)

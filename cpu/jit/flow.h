@@ -63,6 +63,10 @@ struct flow_table *flow_table_create(void);
 /* fills flow[0] to flow[b->count - 1] */
 void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow);
 
+/* What the interpreter function of an instruction needs and leaves: the flags that it reads or keeps,
+ * and whether it writes any. */
+void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes);
+
 /* The RFLAGS image of the arithmetic flags before instruction `at`, from those that were saved last
  * (an RFLAGS image too) and the registers as they are there. */
 uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,

@@ -409,7 +409,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
-    jit->stats.calls++;
+    jit->calls[in->id]++;
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
@@ -422,12 +422,13 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     struct jit *jit = cpu->jit;
     struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
-    const struct insn_row *row = &insn_rows[in->id];
-    bool writes = ref & REF_CALL || row->writes || row->undefined;
-    bool reads = ref & REF_CALL || row->reads || (writes && row->writes != FL_OSZAPC);
+    bool writes, reads;
     uint64_t before[16];
+    uint16_t needs;
 
-    jit->stats.calls++;
+    jit->calls[in->id]++;
+    flow_of_call(jit->flow, in, &needs, &writes);
+    reads = needs || ref & REF_CALL;
     jit->index = ref & REF_INDEX;
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);

@@ -20,7 +20,6 @@ struct jit_stats {
     uint64_t guest_bytes, native_bytes; /* of all that was translated */
     uint64_t links, unlinks, evictions;
     uint64_t entries;      /* from the run loop */
-    uint64_t calls;        /* instructions run through their interpreter function, or a slow path */
     uint64_t translate_ns; /* native time spent translating */
 };
 

@@ -74,6 +74,7 @@ struct jit {
     struct insn alone[2];  /* one instruction, then back */
     unsigned index;        /* of the instruction in alone[0] */
     struct jit_stats stats;
+    uint64_t calls[INSN_COUNT]; /* of interpreter functions, slow paths among them */
     /* stubs, where they run */
     struct {
         uint8_t *enter, *exit, *exit_rip, *insn, *end, *lookup, *load_xmm;

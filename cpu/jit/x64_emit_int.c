@@ -217,28 +217,39 @@ static bool x64_not_neg(struct x64 *e, const struct insn *in, unsigned extension
 
 /* ---- multiplication and division ---- */
 
+/* a product in `native`, rax if its register is in a slot */
+static void x64_product(struct x64 *e, const struct insn *in, unsigned native)
+{
+    if (native == N_RAX) {
+        x64_mov_rr(&e->hot, SZ_64, X64_TMP, N_RAX);
+        native = X64_TMP;
+    }
+    x64_to_guest(e, in->size, in->reg, native);
+    x64_save_product(e, in->size, native);
+}
+
 static bool x64_imul_G_E(struct x64 *e, const struct insn *in, unsigned arg)
 {
+    struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
     unsigned native = x64_reg_of[in->reg];
 
-    if (native == N_NONE)
-        return false;
-    x64_to_reg(e, in, 0xaf | OP_0F, 1u << in->size, false, false);
-    x64_save_product(e, in->size, native);
+    if (native == N_NONE) {
+        x64_free_rax(e, &o);
+        native = x64_in_reg(e, in->reg, N_RAX);
+    }
+    x64_op(e, 0xaf | OP_0F, in->size, native, &o);
+    x64_product(e, in, native);
     return true;
 }
 
 static bool x64_imul_G_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
-    unsigned native = x64_reg_of[in->reg];
-    struct x64_operand o;
+    struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
+    unsigned native = x64_reg_of[in->reg] == N_NONE ? N_RAX : x64_reg_of[in->reg];
 
-    if (native == N_NONE)
-        return false;
-    o = x64_rm_operand(e, in, 1u << in->size, false);
     x64_op(e, 0x69, in->size, native, &o);
     x64_small_immediate(e, in->size, in->imm);
-    x64_save_product(e, in->size, native);
+    x64_product(e, in, native);
     return true;
 }
 
@@ -387,16 +398,15 @@ static bool x64_bit_E_I(struct x64 *e, const struct insn *in, unsigned extension
 /* BSF, BSR: a source of 0 leaves the destination alone, all of it; the flags are the source's */
 static bool x64_bit_scan(struct x64 *e, const struct insn *in, unsigned op)
 {
-    unsigned native = x64_reg_of[in->reg];
-    struct x64_operand o;
+    struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
+    uint8_t *zero;
 
-    if (native == N_NONE)
-        return false;
-    o = x64_rm_operand(e, in, 1u << in->size, false);
     x64_op(e, 0x8b, in->size, X64_TMP, &o);
     x64_rr(&e->hot, op | OP_0F, in->size, N_RAX, X64_TMP);
     x64_rr(&e->hot, 0x85, in->size, X64_TMP, X64_TMP);
-    x64_rr(&e->hot, 0x45 | OP_0F, in->size == SZ_16 ? SZ_16 : SZ_64, native, N_RAX); /* cmovne */
+    zero = x64_jcc_short(&e->hot, CC_E);
+    x64_to_guest(e, in->size, in->reg, N_RAX);
+    x64_land(&e->hot, zero);
     e->valid = 0;
     x64_defined(e, FL_OSZAPC);
     return true;
