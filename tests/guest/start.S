@@ -299,7 +299,7 @@ unexpected64:
 
     .data
     .p2align 4
-    .globl gdt, gdt_pointer, idt, idt_pointer, tss
+    .globl gdt, gdt_pointer, idt, idt_pointer, idt_pointer64, tss
 gdt:
     .quad 0
     .quad 0x00cf9b000000ffff    /* 08 code, 32 bits */
