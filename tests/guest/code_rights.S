@@ -98,7 +98,7 @@ in_user:
     movq %r12, PTE_OF(PAGE_B)
     invlpg PAGE_B
     ret
-1:  EXPECT_EQ(PF_VECTOR, last_vector)
+1:  EXPECT_VECTOR(PF_VECTOR)
     EXPECT_EQQ(PAGE_B, fault_cr2)
     EXPECT_EQQ(PAGE_B, fault_rip)
     EXPECT_EQ(USER_CODE64, last_cs)

@@ -73,7 +73,7 @@ test:
 
 /* #PF: go on behind the load (8B 0B) */
 skip_load:
-    EXPECT_EQ(PF_VECTOR, last_vector)
+    EXPECT_VECTOR(PF_VECTOR)
     incl faults
     addq $2, LONG_RIP(%rbp)
     ret
@@ -99,7 +99,7 @@ entry: /* RCX and R11 are the user's; R12D: what to do */
 
 /* #PF of a probe at CPL 3, always of the supervisor's page: return from the probe, with -1 */
 refused:
-    EXPECT_EQ(PF_VECTOR, last_vector)
+    EXPECT_VECTOR(PF_VECTOR)
     EXPECT_EQ(USER_CODE64, last_cs)
     EXPECT_EQQ(KERNELS, fault_cr2)
     movl $5, %ecx

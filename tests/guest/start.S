@@ -283,6 +283,7 @@ save_fault:
     .set frame_rflags, 64
     .set frame_rsp, 72
 
+    .globl unexpected64
 unexpected64:
     movw $SERIAL, %dx
     movb $0x58, %al
