@@ -246,6 +246,8 @@ common64:
     movl %eax, last_flags
     movq %cr2, %rax
     movl %eax, last_cr2
+    movq %rax, fault_cr2
+    call save_fault
     incl fault_count
     movl hook, %ecx
     testl %ecx, %ecx
@@ -263,6 +265,25 @@ common64:
     addq $16, %rsp
     iretq
 
+/* what 64-bit programs compare: all registers as the exception found them */
+save_fault:
+    .irp n, rax, rcx, rdx, rbp, rip, rflags, rsp
+    movq frame_\n(%rbp), %rax
+    movq %rax, fault_\n
+    .endr
+    .irp n, rbx, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    movq %\n, fault_\n
+    .endr
+    ret
+    .set frame_rax, 24
+    .set frame_rcx, 16
+    .set frame_rdx, 8
+    .set frame_rbp, 0
+    .set frame_rip, 48
+    .set frame_rflags, 64
+    .set frame_rsp, 72
+
+    .globl unexpected64
 unexpected64:
     movw $SERIAL, %dx
     movb $0x58, %al
@@ -279,7 +300,7 @@ unexpected64:
 
     .data
     .p2align 4
-    .globl gdt, gdt_pointer, idt, idt_pointer, tss
+    .globl gdt, gdt_pointer, idt, idt_pointer, idt_pointer64, tss
 gdt:
     .quad 0
     .quad 0x00cf9b000000ffff    /* 08 code, 32 bits */
@@ -318,6 +339,15 @@ last_cr2:     .long 0
 resume:       .long 0
 hook:         .long 0
 fault_count:  .long 0
+    .p2align 3
+    .irp n, cr2, rip, rflags, rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi
+    .globl fault_\n
+fault_\n: .quad 0
+    .endr
+    .irp n, r8, r9, r10, r11, r12, r13, r14, r15
+    .globl fault_\n
+fault_\n: .quad 0
+    .endr
 
     .bss
     .p2align 12
