@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-# Sourced by inits: runs the loads of scripts/bench. Which ones, the kernel's command line says, by way
-# of init's environment: bench_loads=NAME,... bench_divisor=N (of the rounds).
+# Sourced by inits: runs the loads of scripts/bench. Which ones, the kernel's command line says, by
+# way of init's environment: bench_loads=NAME,... bench_divisor=N (of the rounds).
 run_bench() {
     echo on >/proc/sys/kernel/printk_devkmsg # no limit of rate
     echo 5 >/proc/sys/kernel/printk          # shows lines that name no level

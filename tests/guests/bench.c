@@ -6,8 +6,8 @@
  * -t adds the seconds: on the machine itself its clock is right, and exact where a reader lags.
  * A line is one write, and nothing else is written meanwhile. The checksum of a load is the same on
  * every machine. Only what every x86-64 processor has is used: the C library's functions that are
- * picked by CPUID would be different code in each machine, so inner loops call none of those, but for
- * the copies within qsort. */
+ * picked by CPUID would be different code in each machine, so inner loops call none of those, but
+ * for the copies within qsort. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
