@@ -187,6 +187,8 @@ void flow_analyse(const struct flow_table *t, const struct block *b, struct flow
             f->save = flow_must_save(b, flow, i);
         if (rule == RULE_BY_CL && (f->save || f->live))
             f->reads = FL_OSZAPC;
+        if (f->save) /* of all flags: those that it does not define come from before */
+            live = FL_OSZAPC;
         live = (uint16_t)((live & ~f->must) | f->reads);
     }
 }

@@ -296,7 +296,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
         struct link *l = &jit->by_id[how >> EXIT_SHIFT >> 1]->link[how >> EXIT_SHIFT & 1];
 
         cpu->rip = cpu->native.page + (uint64_t)(int64_t)l->offset;
-        if (unlikely(!is_canonical(cpu->rip, CPU_LINEAR_BITS)))
+        if (unlikely(l->branch && !is_canonical(cpu->rip, CPU_LINEAR_BITS)))
             jit_bad_target(cpu, l->from);
         jit->pending = l;
         break;

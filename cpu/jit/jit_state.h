@@ -30,7 +30,7 @@ struct link {
     uint8_t *stub;                  /* where it goes while not linked: to the run loop */
     uint8_t *page;                  /* another page: the expected native one, for the check */
     int32_t offset;                 /* of the target from the start of the page */
-    bool used;
+    bool branch;                    /* taken by a branch, which checks its target */
 };
 
 struct native_block {

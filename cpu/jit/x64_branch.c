@@ -53,20 +53,20 @@ static uint8_t *x64_cross(struct x64 *e, unsigned k, struct link *l)
 }
 
 /* where a jump to link k begins; same page: l->site is the caller's to set */
-static uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset)
+static uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset, bool branch)
 {
     struct link *l = &e->nb->link[k];
 
-    *l = (struct link){ .from = e->nb, .offset = (int32_t)offset, .used = true };
+    *l = (struct link){ .from = e->nb, .offset = (int32_t)offset, .branch = branch };
     if (offset < 0 || offset >= (int64_t)PAGE_SIZE)
         return x64_cross(e, k, l);
     l->stub = x64_exit_link(e, k);
     return l->stub;
 }
 
-void x64_end_link(struct x64 *e, unsigned k, int64_t offset)
+void x64_end_link(struct x64 *e, unsigned k, int64_t offset, bool branch)
 {
-    uint8_t *to = x64_link(e, k, offset);
+    uint8_t *to = x64_link(e, k, offset, branch);
 
     x64_jmp(&e->hot, to);
     if (!e->nb->link[k].site)
@@ -76,12 +76,12 @@ void x64_end_link(struct x64 *e, unsigned k, int64_t offset)
 
 void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind)
 {
-    uint8_t *to = x64_link(e, 0, taken);
+    uint8_t *to = x64_link(e, 0, taken, true);
 
     x64_jcc(&e->hot, cc, to);
     if (!e->nb->link[0].site)
         e->nb->link[0].site = e->hot.at - 4;
-    x64_end_link(e, 1, behind);
+    x64_end_link(e, 1, behind, false);
 }
 
 /* The stub returns to a jump of this block's own, which the native processor predicts by itself. */

@@ -729,7 +729,7 @@ static bool x64_jcc_J(struct x64 *e, const struct insn *in, unsigned cc)
 
 static bool x64_jmp_J(struct x64 *e, const struct insn *in, unsigned arg)
 {
-    x64_end_link(e, 0, (int64_t)e->page_offset + (int64_t)in->imm);
+    x64_end_link(e, 0, (int64_t)e->page_offset + (int64_t)in->imm, true);
     return true;
 }
 

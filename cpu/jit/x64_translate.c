@@ -102,7 +102,7 @@ bool x64_translate(struct jit *jit, const struct block *b, struct native_block *
         for (e.at = 0; e.at < b->count && !e.ended; e.at++)
             x64_instruction(&e);
         if (!e.ended)
-            x64_end_link(&e, 0, (int64_t)e.page_offset + b->bytes);
+            x64_end_link(&e, 0, (int64_t)e.page_offset + b->bytes, false);
     }
     *hot = e.hot;
     *cold = e.cold;
