@@ -3,6 +3,7 @@
  * [SDM 2A "RIP-Relative Addressing"] */
 #include "guest.inc"
 #define FRAME   (REGION + 0x20000)
+#define COPY_FRAME (REGION + 0x21000)
 #define AT(n)   (REGION + 0x40000 + 0x4000 * (n))
 #define COUNT   4
     .text
@@ -55,18 +56,21 @@ test:
     HOT(call check; xorq $AT(2), %r14; xorl $2 ^ 77, %ebx; btcq $46, %r14; call check; \
         btcq $46, %r14; xorq $AT(2), %r14; xorl $2 ^ 77, %ebx)
 
-    /* a direct jump between two aliases that lie side by side, as if the code were longer */
+    /* A direct jump into the next page. Behind AT(0) that is this page again, behind AT(1) a copy
+     * that answers 1 more. */
+    COPY(FRAME, COPY_FRAME, 0x1000)
+    incb COPY_FRAME + 0x500 + 2
     movq $FRAME + 7, PTE_OF(AT(0) + 0x1000)
+    movq $COPY_FRAME + 7, PTE_OF(AT(1) + 0x1000)
     invlpg AT(0) + 0x1000
+    invlpg AT(1) + 0x1000
     movl $AT(0) + 0x400, %edx
     HOT(call *%rdx; cmpl $AT(0) + 0x1500, %eax; EXPECT(e))
     movl $AT(1) + 0x400, %edx
-    movq $FRAME + 7, PTE_OF(AT(1) + 0x1000)
-    invlpg AT(1) + 0x1000
-    HOT(call *%rdx; cmpl $AT(1) + 0x1500, %eax; EXPECT(e))
+    HOT(call *%rdx; cmpl $AT(1) + 0x1501, %eax; EXPECT(e))
     movl $AT(0) + 0x400, %ecx
-    HOT(xchgl %ecx, %edx; call *%rdx; movl %edx, %ebx; addl $0x1100, %ebx; \
-        cmpl %ebx, %eax; EXPECT(e))
+    HOT(call *%rcx; cmpl $AT(0) + 0x1500, %eax; EXPECT(e); \
+        call *%rdx; cmpl $AT(1) + 0x1501, %eax; EXPECT(e))
     PASS()
 
 /* the code at R14, whose datum is EBX */

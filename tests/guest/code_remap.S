@@ -53,12 +53,16 @@ test:
     /* the page that holds the running code: it goes on in the new frame */
     COPY(PAGE_A, FRAME_1, 0x1000)
     COPY(PAGE_A, FRAME_2, 0x1000)
-    movl $2, FRAME_2 + 0x300 + renumber_value - renumber
+    movl $2, FRAME_2 + 0x300 + by_invlpg_value - by_invlpg
+    movl $2, FRAME_2 + 0x300 + by_cr3_value - by_invlpg
+    movl $2, FRAME_2 + 0x300 + by_pge_value - by_invlpg
+    .irp way, by_invlpg, by_cr3, by_pge
     MAP(PAGE_B, FRAME_1 + 7)
-    movl $PAGE_B + 0x300, %edx
+    movl $PAGE_B + 0x300 + \way - by_invlpg, %edx
     HOT(movl $FRAME_1 + 7, %r12d; call *%rdx; cmpl $1, %eax; EXPECT(e); \
         movl $FRAME_2 + 7, %r12d; call *%rdx; cmpl $2, %eax; EXPECT(e); \
         movl $FRAME_2 + 7, %r12d; call *%rdx; cmpl $2, %eax; EXPECT(e))
+    .endr
     PASS()
 
 pge:
@@ -166,11 +170,26 @@ image_a:
     invlpg PAGE_B
     ret
     .org image_a + 0x300        /* the last part: changes its own page */
-renumber:
+by_invlpg:
     movq %r12, PTE_OF(PAGE_B)
     invlpg PAGE_B
     movl $1, %eax
-renumber_value = . - 4
+by_invlpg_value = . - 4
+    ret
+by_cr3:
+    movq %cr3, %rax
+    movq %r12, PTE_OF(PAGE_B)
+    movq %rax, %cr3
+    movl $1, %eax
+by_cr3_value = . - 4
+    ret
+by_pge:
+    movq %cr4, %rax
+    movq %r12, PTE_OF(PAGE_B)
+    btcl $7, %eax
+    movq %rax, %cr4
+    movl $1, %eax
+by_pge_value = . - 4
     ret
     .org image_a + 0xffa
 1:  xorl %eax, %eax
