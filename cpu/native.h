@@ -25,7 +25,17 @@ struct native_ops {
     void (*flushed)(struct cpu *cpu);
 };
 
+/* The budget of cycles and the count of instructions in one word, so that a block charges both in one
+ * subtraction and sees in its sign that the cycles have run out: cycles above, below what is left of
+ * NATIVE_COUNT instructions. It never runs out of these: an instruction costs a cycle at least, and
+ * no more cycles than NATIVE_CYCLES are given at once. */
+#define NATIVE_COUNT_BITS 24
+#define NATIVE_COUNT ((INT64_C(1) << NATIVE_COUNT_BITS) - 1)
+#define NATIVE_CYCLES (INT64_C(1) << (NATIVE_COUNT_BITS - 1))
+
 struct native_state {
+    int64_t left;     /* while native code runs, instead of cpu->budget and cpu->insn_count */
+    int64_t reserve;  /* the rest of the budget */
     uint64_t page;    /* linear address of the page whose code runs */
     uint64_t key_tag; /* cpu->key, in the bits of jump_table's tags */
     uint8_t *jump_table;

@@ -278,6 +278,21 @@ static struct native_block *native_at(struct jit *jit, const uint8_t *code)
     return NULL;
 }
 
+/* the budget as native code counts it, and back */
+static inline void budget_to_native(struct cpu *cpu)
+{
+    int64_t part = cpu->budget < NATIVE_CYCLES ? cpu->budget : NATIVE_CYCLES;
+
+    cpu->native.reserve = cpu->budget - part;
+    cpu->native.left = part * (NATIVE_COUNT + 1) + NATIVE_COUNT;
+}
+
+static inline void budget_from_native(struct cpu *cpu)
+{
+    cpu->budget = (cpu->native.left >> NATIVE_COUNT_BITS) + cpu->native.reserve;
+    cpu->insn_count += (uint64_t)(NATIVE_COUNT - (cpu->native.left & NATIVE_COUNT));
+}
+
 static void jit_run(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
@@ -289,7 +304,9 @@ static void jit_run(struct cpu *cpu, struct block *b)
     jit_prepare(cpu, b);
     cpu->native.flags = flags_pack(flags_get(&cpu->flags));
     jit->stats.entries++;
+    budget_to_native(cpu);
     how = enter(cpu, b->code);
+    budget_from_native(cpu);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     switch (how & BITS(EXIT_SHIFT - 1, 0)) {
     case EXIT_LINK: {
@@ -305,6 +322,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
         b = jit->by_id[how >> EXIT_SHIFT]->b;
         cpu->rip = cpu->native.page + (b->pa & ~PAGE_MASK);
         cpu->budget += b->cost;
+        cpu->insn_count -= b->count;
         if (cpu->budget > 0)
             block_enter(cpu, b);
         break;
@@ -388,19 +406,22 @@ static void settle(struct cpu *cpu)
  * current. The same steps as in run_blocks. */
 static uint8_t *jit_next(struct cpu *cpu)
 {
+    uint8_t *to = cpu->jit->stub.exit_rip;
     struct block *b;
 
     cpu->in = NULL;
     cpu->native.flags = flags_pack(flags_get(&cpu->flags));
     settle(cpu);
-    if (cpu->budget <= 0 || cpu->key & KEY_SINGLE)
-        return cpu->jit->stub.exit_rip;
-    b = block_next(cpu);
-    settle(cpu);
-    if (cpu->budget <= 0 || !b->code)
-        return cpu->jit->stub.exit_rip;
-    jit_prepare(cpu, b);
-    return b->code;
+    if (cpu->budget > 0 && !(cpu->key & KEY_SINGLE)) {
+        b = block_next(cpu);
+        settle(cpu);
+        if (cpu->budget > 0 && b->code) {
+            jit_prepare(cpu, b);
+            to = b->code;
+        }
+    }
+    budget_to_native(cpu);
+    return to;
 }
 
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
@@ -409,6 +430,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
+    budget_from_native(cpu);
     jit->calls[in->id]++;
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
@@ -426,6 +448,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint64_t before[16];
     uint16_t needs;
 
+    budget_from_native(cpu);
     jit->calls[in->id]++;
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
@@ -446,8 +469,10 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     settle(cpu);
     if (writes)
         cpu->native.flags = flags_pack(flags_get(&cpu->flags));
-    if (likely(b->native && cpu->mmu.fetch_page == cpu->native.page))
+    if (likely(b->native && cpu->mmu.fetch_page == cpu->native.page)) {
+        budget_to_native(cpu);
         return NULL;
+    }
     /* the block has been written to, or the page may have changed: the interpreter goes on */
     if (!writes && !reads)
         jit_recover(cpu, b, jit->index, before);

@@ -5,11 +5,17 @@
 /* charge the block, or leave: budget used up */
 static void x64_prologue(struct x64 *e)
 {
-    x64_alu_mi(&e->hot, ALU_SUB, SZ_64, X64_FIELD(budget), (int32_t)e->b->cost);
+    uint64_t charge = (uint64_t)e->b->cost << NATIVE_COUNT_BITS | e->b->count;
+
+    if (charge <= INT32_MAX) {
+        x64_alu_mi(&e->hot, ALU_SUB, SZ_64, X64_FIELD(native.left), (int32_t)charge);
+    } else {
+        x64_mov_ri(&e->hot, N_RAX, charge);
+        x64_rm(&e->hot, 0x29, SZ_64, N_RAX, X64_FIELD(native.left)); /* sub */
+    }
     x64_jcc(&e->hot, CC_S, x64_here(&e->cold));
     x64_mov_ri(&e->cold, N_RAX, (uint64_t)e->nb->id << EXIT_SHIFT | EXIT_BUDGET);
     x64_jmp(&e->cold, e->jit->stub.exit);
-    x64_alu_mi(&e->hot, ALU_ADD, SZ_64, X64_FIELD(insn_count), e->b->count);
     if (e->uses_xmm) {
         uint8_t *cold = x64_here(&e->cold);
 
