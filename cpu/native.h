@@ -37,6 +37,7 @@ struct native_state {
     int64_t left;     /* while native code runs, instead of cpu->budget and cpu->insn_count */
     int64_t reserve;  /* the rest of the budget */
     uint64_t page;    /* linear address of the page whose code runs */
+    uint64_t shared;  /* what a shared look-up found: distance to native addresses */
     uint64_t key_tag; /* cpu->key, in the bits of jump_table's tags */
     uint8_t *jump_table;
     const uint8_t *from; /* who jumped indirectly to where there is no native code */

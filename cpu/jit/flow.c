@@ -76,7 +76,7 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
 
 /* ---- registers ---- */
 
-static bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg)
+bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg)
 {
     unsigned traits = f->row->traits;
     bool bytes = in->size == 0; /* then registers are given as byte offsets */

@@ -63,6 +63,9 @@ struct flow_table *flow_table_create(void);
 /* fills flow[0] to flow[b->count - 1] */
 void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow);
 
+/* does an instruction with a row change this general register? */
+bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg);
+
 /* What the interpreter function of an instruction needs and leaves: the flags that it reads or keeps,
  * and whether it writes any. */
 void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes);

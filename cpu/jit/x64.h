@@ -36,7 +36,38 @@ struct x64_operand {
     struct x64_mem m;
 };
 
-enum { X64_SLOW_SITES = 4 };
+enum { X64_SLOW_SITES = 4, X64_SLOW_PATHS = 2 * BLOCK_MAX_INSNS };
+
+/* An instruction that needs the interpreter, found while its native code runs. Made when the rest
+ * of the block is there. */
+struct x64_slow {
+    uint8_t *site[X64_SLOW_SITES]; /* rel32 of the jumps here, as written */
+    uint8_t count;
+    bool ends;     /* it is the last of its block */
+    bool reload;   /* the native flags are wanted afterwards */
+    uint32_t ref;
+    uint8_t *back; /* as written */
+};
+
+/* The guest memory that an instruction accesses, as a trial of its emitter has shown. */
+struct x64_use {
+    uint8_t accesses; /* 0, 1, or more */
+    bool simple;      /* by a mapped register and a displacement, nothing else */
+    bool write;
+    bool stays;       /* an emitter that does all: no call of C but through a look-up that misses */
+    uint8_t reg;
+    uint16_t bytes;
+    int32_t disp;
+};
+
+/* Neighbouring accesses that share a look-up: instructions first to last use one base register
+ * within one page, and nothing in between can change the TLB. */
+struct x64_group {
+    unsigned first, last;
+    uint8_t reg;
+    bool write;
+    int32_t low, high; /* bytes from the register's value at first */
+};
 
 /* what is being translated */
 struct x64 {
@@ -53,8 +84,14 @@ struct x64 {
     bool uses_xmm;
     bool ended;         /* the block's end has been emitted */
     uint32_t page_offset; /* of the block's first byte */
-    uint8_t *slow[X64_SLOW_SITES]; /* rel32 of jumps to the slow path of this instruction */
+    struct x64_slow slow[X64_SLOW_PATHS];
     unsigned slow_count;
+    struct x64_slow now;   /* of this instruction */
+    struct x64_use *trial; /* only to see what is accessed */
+    struct x64_use use[BLOCK_MAX_INSNS + 1];
+    bool shares;           /* inside a group whose look-up has hit */
+    bool shared_in_rax;
+    bool cold_copy;        /* of a group, where its look-up has missed */
 };
 
 /* An emitter. False: it cannot (an operand without a native register, ...) and has emitted nothing;
@@ -98,6 +135,12 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
                                   bool write);
 void x64_jump_slow(struct x64 *e, unsigned cc);
+/* the look-up of a group; returns the rel32 of the jump where it misses, as written */
+uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g);
+
+/* ---- groups (x64_group.c) ---- */
+/* the group that begins at instruction `at`; false: none */
+bool x64_find_group(const struct x64 *e, unsigned at, struct x64_group *g);
 
 /* ---- flags (x64_flags.c) ---- */
 /* the native flags hold these guest flags; may use rax, so that *o is made to leave it alone */

@@ -44,46 +44,99 @@ bool x64_address(struct x64 *e, const struct insn *in, unsigned dst, bool rax_fr
 
 void x64_jump_slow(struct x64 *e, unsigned cc)
 {
-    ASSERT(e->slow_count < X64_SLOW_SITES);
+    ASSERT(e->now.count < X64_SLOW_SITES);
     x64_jcc(&e->hot, cc, x64_here(&e->hot)); /* patched when the stub is there */
-    e->slow[e->slow_count++] = e->hot.at - 4;
+    e->now.site[e->now.count++] = e->hot.at - 4;
 }
 
-/* rax: the low half at least of the linear address; r14: the address of the last byte. Leaves the
- * distance to native addresses in rax. */
-static void x64_look_up(struct x64 *e, bool write)
+/* rax: the low half at least of the linear address; r14: the address of the last byte. Leaves where
+ * the entry is in rax, and not equal if it does not hit. */
+static void x64_compare_tag(struct x64 *e, bool write)
 {
     struct x64_mem tag = { X64_TLB, N_RAX, 0,
                            write ? offsetof(struct tlb_entry, write)
                                  : offsetof(struct tlb_entry, read) };
-    struct x64_mem addend = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) };
 
     x64_rr(&e->hot, 0xc1, SZ_32, 5, N_RAX); /* shr */
     x64_8(&e->hot, PAGE_SHIFT - 5);
     x64_alu_ri(&e->hot, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
     x64_alu_ri(&e->hot, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE);
     x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, tag);
-    x64_jump_slow(e, CC_NE);
-    x64_load(&e->hot, SZ_64, N_RAX, addend);
     e->valid = 0;
+}
+
+static void x64_load_addend(struct x64 *e)
+{
+    x64_load(&e->hot, SZ_64, N_RAX,
+             (struct x64_mem){ X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) });
+}
+
+static void x64_look_up(struct x64 *e, bool write)
+{
+    x64_compare_tag(e, write);
+    x64_jump_slow(e, CC_NE);
+    x64_load_addend(e);
+}
+
+/* rax and r14 become the first and the last byte from a register's value */
+static void x64_range(struct x64 *e, unsigned native, int32_t first, int32_t last)
+{
+    struct x64_mem m = { (uint8_t)native, N_NONE, 0, first };
+
+    if (first)
+        x64_lea(&e->hot, SZ_32, N_RAX, m);
+    else
+        x64_mov_rr(&e->hot, SZ_32, N_RAX, native);
+    m.disp = last;
+    if (last)
+        x64_lea(&e->hot, SZ_64, X64_TMP, m);
+    else
+        x64_mov_rr(&e->hot, SZ_64, X64_TMP, native);
+}
+
+uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
+{
+    uint8_t *miss;
+
+    x64_range(e, x64_reg_of[g->reg], g->low, g->high - 1);
+    x64_compare_tag(e, g->write);
+    x64_jcc(&e->hot, CC_NE, x64_here(&e->hot));
+    miss = e->hot.at - 4;
+    x64_load_addend(e);
+    x64_store(&e->hot, SZ_64, X64_FIELD(native.shared), N_RAX);
+    e->shares = e->shared_in_rax = true;
+    return miss;
+}
+
+static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, unsigned bytes,
+                     bool write)
+{
+    struct x64_use *u = e->trial;
+
+    if (!u)
+        return;
+    u->accesses++;
+    u->simple = simple;
+    u->reg = (uint8_t)reg;
+    u->disp = disp;
+    u->bytes = (uint16_t)bytes;
+    u->write = write;
 }
 
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
                                   bool write)
 {
     unsigned native = x64_reg_of[reg];
-    struct x64_mem m = { (uint8_t)native, N_NONE, 0, disp };
 
-    if (disp)
-        x64_lea(&e->hot, SZ_32, N_RAX, m);
-    else
-        x64_mov_rr(&e->hot, SZ_32, N_RAX, native);
-    m.disp += (int32_t)bytes - 1;
-    if (m.disp)
-        x64_lea(&e->hot, SZ_64, X64_TMP, m);
-    else
-        x64_mov_rr(&e->hot, SZ_64, X64_TMP, native);
-    x64_look_up(e, write);
+    x64_note(e, true, reg, disp, bytes, write);
+    if (e->shares) {
+        if (!e->shared_in_rax)
+            x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
+        e->shared_in_rax = false; /* the instruction may use rax */
+    } else {
+        x64_range(e, native, disp, disp + (int32_t)bytes - 1);
+        x64_look_up(e, write);
+    }
     return (struct x64_operand){ .memory = true,
                                  .guest = true,
                                  .m = { N_RAX, (uint8_t)native, 0, disp } };
@@ -107,6 +160,7 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 
     if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
+    x64_note(e, false, 0, 0, bytes, write);
     again = x64_address(e, in, X64_TMP, false);
     if (!again)
         x64_address(e, in, X64_TMP, true);

@@ -35,23 +35,35 @@ static void x64_call_instruction(struct x64 *e, struct x64_buf *b, uint32_t ref)
 }
 
 /* where the look-ups that miss go */
-static void x64_slow_path(struct x64 *e, uint32_t ref)
+static void x64_slow_paths(struct x64 *e)
 {
-    uint8_t *at = e->cold.at;
+    for (unsigned i = 0; i < e->slow_count; i++) {
+        const struct x64_slow *s = &e->slow[i];
 
-    if (e->slow_count == 0)
-        return;
-    for (unsigned i = 0; i < e->slow_count; i++)
-        x64_patch(e->slow[i], at);
-    if (e->ended) {
-        x64_mov_ri(&e->cold, N_RAX, ref);
-        x64_jmp(&e->cold, e->jit->stub.end);
-        return;
+        for (unsigned k = 0; k < s->count; k++)
+            x64_patch(s->site[k], e->cold.at);
+        if (s->ends) {
+            x64_mov_ri(&e->cold, N_RAX, s->ref);
+            x64_jmp(&e->cold, e->jit->stub.end);
+            continue;
+        }
+        x64_call_instruction(e, &e->cold, s->ref);
+        if (s->reload)
+            x64_reload_flags(&e->cold);
+        x64_jmp(&e->cold, s->back + e->hot.bias);
     }
-    x64_call_instruction(e, &e->cold, ref);
-    if (e->valid)
-        x64_reload_flags(&e->cold);
-    x64_jmp(&e->cold, x64_here(&e->hot));
+}
+
+static void x64_note_slow_path(struct x64 *e, uint32_t ref)
+{
+    if (e->now.count == 0 || e->trial)
+        return;
+    ASSERT(e->slow_count < X64_SLOW_PATHS);
+    e->now.ref = ref;
+    e->now.ends = e->ended;
+    e->now.reload = e->valid != 0;
+    e->now.back = e->hot.at;
+    e->slow[e->slow_count++] = e->now;
 }
 
 static void x64_instruction(struct x64 *e)
@@ -62,12 +74,17 @@ static void x64_instruction(struct x64 *e)
     uint32_t ref = e->nb->id << REF_SHIFT | (e->saved ? REF_SAVED : 0) | e->at;
     bool ends = insn_rows[in->id].traits & T_END || in->flags & IN_CROSSES;
 
-    e->slow_count = 0;
+    e->now.count = 0;
     e->self_saved = e->clear_af = false;
+    if (ends && e->cold_copy) /* its links are the hot copy's */
+        emitter = NULL;
     if (emitter && emitter->emit(e, in, emitter->arg)) {
-        x64_slow_path(e, ref);
+        if (e->trial)
+            e->trial->stays = !(f->row->traits & FLOW_FAULTS);
+        x64_note_slow_path(e, ref);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
+        e->shared_in_rax = false;
         return;
     }
     if (ends) {
@@ -78,6 +95,59 @@ static void x64_instruction(struct x64 *e)
     e->valid = 0;
     if (!f->row || f->must)
         e->saved = true;
+}
+
+/* What does each instruction access? Its emitter says so, into a buffer that is thrown away. */
+static void x64_try(const struct x64 *e, struct x64_use *use)
+{
+    static const struct x64_buf nowhere;
+    uint8_t hot[512], cold[512];
+    struct native_block scratch = { .id = 0 };
+    struct x64 trial = *e;
+
+    trial.nb = &scratch;
+    trial.hot = trial.cold = nowhere;
+    for (unsigned i = 0; i < e->b->count && !trial.ended; i++) {
+        trial.at = i;
+        trial.hot.at = hot;
+        trial.cold.at = cold;
+        trial.trial = &use[i];
+        x64_instruction(&trial);
+    }
+}
+
+/* A group, twice: where its look-up misses, each access has its own. */
+static void x64_group(struct x64 *e, const struct x64_group *g)
+{
+    uint8_t *miss = x64_group_look_up(e, g), *back = NULL;
+    struct x64_buf hot = e->hot;
+    uint16_t valid = e->valid, valid_cold;
+    bool saved = e->saved;
+
+    x64_patch(miss, e->cold.at);
+    e->hot = e->cold;
+    e->shares = false;
+    e->cold_copy = true;
+    for (e->at = g->first; e->at <= g->last; e->at++)
+        x64_instruction(e);
+    if (!e->ended) {
+        x64_jmp(&e->hot, x64_here(&e->hot));
+        back = e->hot.at - 4;
+    }
+    valid_cold = e->valid;
+    e->cold = e->hot;
+    e->hot = hot;
+    e->cold_copy = e->ended = false;
+    e->valid = valid;
+    e->saved = saved;
+    e->shares = e->shared_in_rax = true;
+    for (e->at = g->first; e->at <= g->last; e->at++)
+        x64_instruction(e);
+    e->shares = false;
+    if (back) {
+        x64_patch(back, e->hot.at);
+        e->valid &= valid_cold;
+    }
 }
 
 static bool x64_block_uses_xmm(const struct x64 *e)
@@ -98,18 +168,28 @@ bool x64_translate(struct jit *jit, const struct block *b, struct native_block *
                      .cold = *cold,
                      .saved = true,
                      .page_offset = b->pa & ~PAGE_MASK };
+    struct x64_group g;
 
     flow_analyse(jit->flow, b, e.flow);
     e.uses_xmm = x64_block_uses_xmm(&e);
-    x64_prologue(&e);
     if (b->count == 2 && b->insns[1].flags & IN_CROSSES) {
+        x64_prologue(&e);
         x64_end_call(&e); /* the check of the second page, and all that follows */
     } else {
-        for (e.at = 0; e.at < b->count && !e.ended; e.at++)
-            x64_instruction(&e);
+        x64_try(&e, e.use);
+        x64_prologue(&e);
+        while (e.at < b->count && !e.ended) {
+            if (x64_find_group(&e, e.at, &g)) {
+                x64_group(&e, &g);
+            } else {
+                x64_instruction(&e);
+                e.at++;
+            }
+        }
         if (!e.ended)
             x64_end_link(&e, 0, (int64_t)e.page_offset + b->bytes, false);
     }
+    x64_slow_paths(&e);
     *hot = e.hot;
     *cold = e.cold;
     return true;
