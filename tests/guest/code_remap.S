@@ -1,6 +1,6 @@
-/* A page of hot code becomes another one: by INVLPG, MOV to CR3, CR4.PGE, or another PCID. Direct and
- * indirect jumps, calls, returns, and code that just goes on into the page, reach what is there now.
- * [SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"] */
+/* A page of hot code becomes another one: by INVLPG, MOV to CR3, CR4.PGE, or another PCID. Direct
+ * and indirect jumps, calls, returns, and code that just goes on into the page, reach what is there
+ * now. [SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"] */
 #include "guest.inc"
 #define PAGE_A  (REGION + 0x2000)
 #define PAGE_B  (REGION + 0x3000)

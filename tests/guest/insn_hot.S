@@ -1,8 +1,8 @@
-/* What an instruction does the first time it does the hundredth time: registers, flags and memory are
- * compared after each run of short pieces of code. Parts of registers, operands of all kinds and
- * address forms are here because a processor may treat them differently once code is hot. Flags that
- * the manual calls undefined must not change either (QUIRKS.md: they are fixed).
- * [SDM 2A "Instruction Set Reference"] */
+/* What an instruction does the first time it does the hundredth time: registers, flags and memory
+ * are compared after each run of short pieces of code. Parts of registers, operands of all kinds
+ * and address forms are here because a processor may treat them differently once code is hot. Flags
+ * that the manual calls undefined must not change either (QUIRKS.md: they are fixed). [SDM 2A
+ * "Instruction Set Reference"] */
 #include "guest.inc"
 #define ROUNDS 100
 #define MEMORY 16               /* quads at `memory` */
@@ -87,24 +87,26 @@ once:
 pieces:
     /* parts of registers: 8 and 16 bits keep the rest, 32 bits clear it */
     code "movb %ah, %bl", "movb $1, %ah", "movb %r8b, %al", "movb %sil, %dl", "movw %cx, %ax", \
-        "movl %eax, %eax", "movl %ecx, %r9d", "xchgb %ah, %al", "xchgb %ch, %dh", "xchgw %ax, %bx", \
-        "xchgl %eax, %ecx", "xchgl %eax, %eax", "xchgl %r8d, %eax", "xchgq %r9, %r14", \
-        "addb %bh, %cl", "addb %ah, %ah", "subb %dl, %ch", "adcb $-1, %bh", "xorb %al, %ah", \
-        "incb %dh", "negb %ch", "notb %ah", "shlb $3, %ah", "rorb $1, %bh", "testb %ah, %bl", \
-        "movzbl %ah, %ecx", "movsbl %bh, %edx", "movsbw %cl, %ax", "movzwq %ax, %r10", \
-        "movsbq %r12b, %r13", "movslq %ebx, %rax", "setc %ah; setz %dh", "cmpxchgb %ch, %bl", \
-        "xaddb %ah, %bl", "cbtw", "cwtl", "cltq", "cwtd", "cltd", "cqto"
+        "movl %eax, %eax", "movl %ecx, %r9d", "xchgb %ah, %al", "xchgb %ch, %dh", \
+        "xchgw %ax, %bx", "xchgl %eax, %ecx", "xchgl %eax, %eax", "xchgl %r8d, %eax", \
+        "xchgq %r9, %r14", "addb %bh, %cl", "addb %ah, %ah", "subb %dl, %ch", "adcb $-1, %bh", \
+        "xorb %al, %ah", "incb %dh", "negb %ch", "notb %ah", "shlb $3, %ah", "rorb $1, %bh", \
+        "testb %ah, %bl", "movzbl %ah, %ecx", "movsbl %bh, %edx", "movsbw %cl, %ax", \
+        "movzwq %ax, %r10", "movsbq %r12b, %r13", "movslq %ebx, %rax", "setc %ah; setz %dh", \
+        "cmpxchgb %ch, %bl", "xaddb %ah, %bl", "cbtw", "cwtl", "cltq", "cwtd", "cltd", "cqto"
     /* a 32-bit CMOVcc that does not move, and shifts by 0, clear the upper half all the same */
     code "cmovcl %ecx, %eax", "cmovncl %ecx, %eax", "cmovzw %cx, %ax", "shll $0, %eax", \
-        "movb $0, %cl; shll %cl, %ebx", "movb $32, %cl; shrl %cl, %ebx", "movb $64, %cl; sarq %cl, %rbx", \
-        "movb $33, %cl; rolw %cl, %ax", "movb $9, %cl; rcrb %cl, %al", "movb $17, %cl; rclw %cl, %bx", \
-        "bsfl %edx, %eax", "xorl %edx, %edx; bsfq %rdx, %rax; setz %cl", "bswapl %eax", "bswapq %rax", \
+        "movb $0, %cl; shll %cl, %ebx", "movb $32, %cl; shrl %cl, %ebx", \
+        "movb $64, %cl; sarq %cl, %rbx", "movb $33, %cl; rolw %cl, %ax", \
+        "movb $9, %cl; rcrb %cl, %al", "movb $17, %cl; rclw %cl, %bx", "bsfl %edx, %eax", \
+        "xorl %edx, %edx; bsfq %rdx, %rax; setz %cl", "bswapl %eax", "bswapq %rax", \
         "btsl $35, %eax", "btrw %cx, %ax", "popcntw %ax, %bx", "andl $-1, %eax", "orl $0, %ecx"
     /* operands that are one and the same */
     code "xaddl %eax, %eax", "xaddq %rcx, %rcx", "cmpxchgl %ebx, %eax", "cmpxchgl %eax, %ebx", \
         "cmpxchgq %rax, %rax", "movq %rax, %rbx; cmpxchgq %rcx, %rbx", "imull %eax, %eax", \
-        "sbbl %eax, %eax", "sbbq %rbx, %rbx", "subl %eax, %eax", "xorq %r8, %r8", "addq %rax, %rax", \
-        "shldl $7, %eax, %eax", "shrdq %cl, %rbx, %rbx", "xchgq %rax, %rax", "pxor %xmm0, %xmm0"
+        "sbbl %eax, %eax", "sbbq %rbx, %rbx", "subl %eax, %eax", "xorq %r8, %r8", \
+        "addq %rax, %rax", "shldl $7, %eax, %eax", "shrdq %cl, %rbx, %rbx", "xchgq %rax, %rax", \
+        "pxor %xmm0, %xmm0"
     /* products and quotients */
     code "mulb %bl", "mulb %ah", "mulw %bx", "mull %ebx", "mulq %rbx", "imulb %bl", "imulw %bx", \
         "imull %r9d", "imulq %r9", "imulw $-3, %bx, %ax", "imull $1000000, %ebx, %eax", \
@@ -113,48 +115,61 @@ pieces:
         "cltd; movl $13, %ecx; idivl %ecx", "xorl %edx, %edx; movw $9, %cx; divw %cx", \
         "movl $-1000, %eax; movb $-9, %bl; idivb %bl"
     /* addresses */
-    code "movq (%rsp), %rax", "xorl %ecx, %ecx; movl 8(%rsi,%rcx,1), %eax", "leaq (%rax,%rbx,8), %rcx", \
-        "leal (%rax,%rbx,8), %ecx", "leaw (%rax,%rbx), %cx", "leaq -1(%eax,%ebx), %rcx", \
-        "leal -5(,%rbx,2), %r15d", "leaq memory(%rip), %rax", "movl $2, %ecx; movq -8(%rsi,%rcx,8), %rdx", \
-        "movq $-2, %rcx; addq %rax, 16(%rsi,%rcx,8)", "movq %rsi, %r13; movq (%r13), %rax", \
+    code "movq (%rsp), %rax", "xorl %ecx, %ecx; movl 8(%rsi,%rcx,1), %eax", \
+        "leaq (%rax,%rbx,8), %rcx", "leal (%rax,%rbx,8), %ecx", "leaw (%rax,%rbx), %cx", \
+        "leaq -1(%eax,%ebx), %rcx", "leal -5(,%rbx,2), %r15d", "leaq memory(%rip), %rax", \
+        "movl $2, %ecx; movq -8(%rsi,%rcx,8), %rdx", "movq $-2, %rcx; addq %rax, 16(%rsi,%rcx,8)", \
+        "movq %rsi, %r13; movq (%r13), %rax", \
         "movq %rsi, %r12; movq (%r12), %rax; leaq 8(%r12,%r12,1), %rcx", \
         "movq %rdi, %rbp; movl (%rbp), %eax", "btsq $32, %rsi; movl (%esi), %eax", \
         "movl $-16, %ebx; movl memory+16(%ebx), %eax", "movl memory+8, %eax", \
-        "movabsl memory, %eax", "movabsb %al, memory + 40", "movl $1, %ebx; movl %cs:memory(,%rbx,4), %eax", \
-        "movq memory+16(%rip), %rcx", "movl $5, memory+20(%rip)", "cmpb $9, memory+3(%rip)", \
+        "movabsl memory, %eax", "movabsb %al, memory + 40", \
+        "movl $1, %ebx; movl %cs:memory(,%rbx,4), %eax", "movq memory+16(%rip), %rcx", \
+        "movl $5, memory+20(%rip)", "cmpb $9, memory+3(%rip)", \
         "movl $-3, %eax; btsl %eax, (%rdi)", "movl $75, %eax; btcl %eax, (%rdi)", \
-        "movq $-100, %rax; btrq %rax, (%rdi)", "movl $3, %ebx; movb $2, %al; leaq memory, %rbx; xlatb"
+        "movq $-100, %rax; btrq %rax, (%rdi)", \
+        "movl $3, %ebx; movb $2, %al; leaq memory, %rbx; xlatb"
     /* memory as source and destination */
     code "addb %ah, (%rdi)", "addw %bx, 2(%rdi)", "adcl %ecx, (%rdi)", "sbbq %rcx, (%rdi)", \
         "andb $0xf0, 1(%rdi)", "orw $0x1234, (%rdi)", "xorl $-1, 4(%rdi)", "cmpq $-1, (%rdi)", \
-        "incb (%rdi)", "decw (%rdi)", "negl (%rdi)", "notq (%rdi)", "shlw $5, (%rdi)", "sarl %cl, (%rdi)", \
-        "rcrq $3, (%rdi)", "shldw $3, %bx, (%rdi)", "shrdl %cl, %ebx, (%rdi)", "btsw $3, (%rdi)", \
-        "lock xaddb %ah, (%rdi)", "lock cmpxchgq %rbx, (%rdi)", "movq (%rdi), %rax; lock cmpxchgq %rbx, (%rdi)", \
-        "xchgb %ah, 5(%rdi)", "xchgq %rax, 3(%rdi)", "cmpxchg8b (%rdi)", "cmpxchg16b (%rdi)", \
-        "movl (%rdi), %eax; movl 4(%rdi), %edx; lock cmpxchg8b (%rdi)", "sets (%rdi)", "movbel %ecx, (%rdi)", \
-        "movbeq (%rdi), %r9", "movnti %rax, (%rdi)", "movsbl (%rdi), %eax", "popcntq (%rdi), %rax", \
-        "crc32b (%rdi), %eax", "crc32q %rbx, %rax", "addl (%rdi), %eax; adcl 4(%rdi), %edx", "movsq; movsb", \
-        "stosl; lodsw", "cmpsb", "std; scasq"
+        "incb (%rdi)", "decw (%rdi)", "negl (%rdi)", "notq (%rdi)", "shlw $5, (%rdi)", \
+        "sarl %cl, (%rdi)", "rcrq $3, (%rdi)", "shldw $3, %bx, (%rdi)", "shrdl %cl, %ebx, (%rdi)", \
+        "btsw $3, (%rdi)", "lock xaddb %ah, (%rdi)", "lock cmpxchgq %rbx, (%rdi)", \
+        "movq (%rdi), %rax; lock cmpxchgq %rbx, (%rdi)", "xchgb %ah, 5(%rdi)", \
+        "xchgq %rax, 3(%rdi)", "cmpxchg8b (%rdi)", "cmpxchg16b (%rdi)", \
+        "movl (%rdi), %eax; movl 4(%rdi), %edx; lock cmpxchg8b (%rdi)", "sets (%rdi)", \
+        "movbel %ecx, (%rdi)", "movbeq (%rdi), %r9", "movnti %rax, (%rdi)", "movsbl (%rdi), %eax", \
+        "popcntq (%rdi), %rax", "crc32b (%rdi), %eax", "crc32q %rbx, %rax", \
+        "addl (%rdi), %eax; adcl 4(%rdi), %edx", "movsq; movsb", "stosl; lodsw", "cmpsb", \
+        "std; scasq"
     /* the stack */
     code "pushq %rax; popq %rbx", "pushw %ax; popw %bx", "pushq $-128; popq %rax", \
         "pushq $0x12345678; popq %rcx", "pushw $-2; popw %cx", "pushq %rsp; popq %rax", \
         "pushq (%rsp); popq (%rdi)", "pushq %rax; pushq %rdi; popq (%rsp); popq %rcx", \
-        "pushq %rsp; popq %rsp", "enter $32, $0; movq %rax, -8(%rbp); leave", "enter $16, $1; leave", \
-        "pushfq; popq %rax", "pushq %rax; lahf; sahf; popq %rdx", "pushq $0x8d5; popfq", "pushq $0x402; popfq", \
-        "call 8f; 8: popq %rax", "leaq 8f(%rip), %rax; pushq %rax; ret $0; 8: incl %ecx", \
-        "pushq $0; leaq 8f(%rip), %rax; pushq %rax; ret $8; 8: decl %ecx", "subq $8, %rsp; addq $8, %rsp", \
-        "movq %rsp, %rax; andq $-64, %rsp; pushq %rbx; movq %rax, %rsp", "pushq %fs; popq %gs; pushq %gs; popq %rax"
+        "pushq %rsp; popq %rsp", "enter $32, $0; movq %rax, -8(%rbp); leave", \
+        "enter $16, $1; leave", "pushfq; popq %rax", "pushq %rax; lahf; sahf; popq %rdx", \
+        "pushq $0x8d5; popfq", "pushq $0x402; popfq", "call 8f; 8: popq %rax", \
+        "leaq 8f(%rip), %rax; pushq %rax; ret $0; 8: incl %ecx", \
+        "pushq $0; leaq 8f(%rip), %rax; pushq %rax; ret $8; 8: decl %ecx", \
+        "subq $8, %rsp; addq $8, %rsp", \
+        "movq %rsp, %rax; andq $-64, %rsp; pushq %rbx; movq %rax, %rsp", \
+        "pushq %fs; popq %gs; pushq %gs; popq %rax"
     /* branches */
-    code "movl $5, %ecx; 8: incl %eax; loop 8b", "movl $5, %ecx; cmpl %ecx, %ecx; 8: decl %ebx; loope 8b", \
+    code "movl $5, %ecx; 8: incl %eax; loop 8b", \
+        "movl $5, %ecx; cmpl %ecx, %ecx; 8: decl %ebx; loope 8b", \
         "movl $5, %ecx; 8: cmpl $2, %ecx; loopne 8b", "xorl %ecx, %ecx; jrcxz 8f; incl %eax; 8:", \
-        "btsq $32, %rcx; movq %rcx, %rdx; shrq $32, %rdx; shlq $32, %rdx; movq %rdx, %rcx; jecxz 8f; incl %eax; 8:", \
-        "movl $3, %ecx; btsq $40, %rcx; 8: incl %eax; addr32 loop 8b", "jmp 8f; ud2; 8: jc 9f; incl %eax; 9:", \
-        "leaq 8f(%rip), %rbx; jmp *%rbx; ud2; 8: incl %eax", "cmpq %rbx, %rax; jl 8f; negq %rax; 8: decq %rax", \
+        "shrq $32, %rcx; shlq $32, %rcx; btsq $32, %rcx; jecxz 8f; incl %eax; 8:", \
+        "movl $3, %ecx; btsq $40, %rcx; 8: incl %eax; addr32 loop 8b", \
+        "jmp 8f; ud2; 8: jc 9f; incl %eax; 9:", \
+        "leaq 8f(%rip), %rbx; jmp *%rbx; ud2; 8: incl %eax", \
+        "cmpq %rbx, %rax; jl 8f; negq %rax; 8: decq %rax", \
         "testq %rax, %rax; js 8f; jp 9f; 8: incl %ebx; 9: adcl $0, %ebx"
     /* flags */
     code "stc; incl %eax; adcl $0, %ebx", "clc; cmc; rcll $1, %eax", "std; cld; sahf; lahf", \
-        "cmpl %ebx, %eax; setl %al; setg %bl; setp %cl", "addq %rbx, %rax; seto %cl; pushfq; popq %rdx", \
-        "subl %ebx, %eax; decl %ecx; sbbl $0, %edx", "andl %ebx, %eax; jnz 8f; stc; 8: sbbl %edx, %edx", \
+        "cmpl %ebx, %eax; setl %al; setg %bl; setp %cl", \
+        "addq %rbx, %rax; seto %cl; pushfq; popq %rdx", \
+        "subl %ebx, %eax; decl %ecx; sbbl $0, %edx", \
+        "andl %ebx, %eax; jnz 8f; stc; 8: sbbl %edx, %edx", \
         "shrl $1, %eax; rcrl $1, %ebx; rcrl $1, %ecx", "negl %eax; sbbl %ebx, %ebx; negl %ebx"
 pieces_end:
 

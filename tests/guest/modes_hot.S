@@ -1,6 +1,6 @@
-/* The same bytes at the same place run often as 64-bit, 32-bit and 16-bit code, and mean another thing
- * in each. Far returns and far jumps lead from mode to mode. [SDM 3A "Code-Segment Descriptor in
- * 64-bit Mode"], [SDM 2A "REX Prefixes"] */
+/* The same bytes at the same place run often as 64-bit, 32-bit and 16-bit code, and mean another
+ * thing in each. Far returns and far jumps lead from mode to mode. [SDM 3A "Code-Segment Descriptor
+ * in 64-bit Mode"], [SDM 2A "REX Prefixes"] */
 #include "guest.inc"
 #define INNER 60
     .text
