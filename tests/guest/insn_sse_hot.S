@@ -1,5 +1,6 @@
-/* As insn_hot, for SSE: what an instruction does the first time it does the hundredth time, to the XMM
- * registers, MXCSR, general registers, flags and memory. [SDM 2A "Instruction Set Reference"] */
+/* As insn_hot, for SSE: what an instruction does the first time it does the hundredth time, to the
+ * XMM registers, MXCSR, general registers, flags and memory. [SDM 2A "Instruction Set Reference"]
+  */
 #include "guest.inc"
 #define ROUNDS 100
 #define QUADS  (16 + 4 + 1 + 8)     /* XMM0 to XMM7, RAX RCX RDX flags, MXCSR, `memory` */
@@ -81,18 +82,19 @@ pieces:
     code "movss %xmm1, %xmm0", "movss (%rdi), %xmm0", "movss %xmm0, (%rdi)", "movsd %xmm1, %xmm0", \
         "movsd (%rdi), %xmm0", "movsd %xmm0, (%rdi)", "movq %xmm1, %xmm0", "movq (%rdi), %xmm0", \
         "movq %xmm0, (%rdi)", "movd %ecx, %xmm0", "movd %xmm1, %eax", "movq %rax, %xmm3", \
-        "movq %xmm3, %rdx", "movlps (%rdi), %xmm0", "movhps (%rdi), %xmm0", "movhlps %xmm1, %xmm0", \
-        "movlhps %xmm1, %xmm0", "movlpd %xmm0, 8(%rdi)", "movhpd %xmm0, (%rdi)", \
-        "movups 3(%rdi), %xmm4", "movdqu %xmm4, 5(%rdi)", "movntdq %xmm0, (%rdi)", \
-        "movddup %xmm1, %xmm0", "movshdup %xmm1, %xmm0", "movsldup (%rdi), %xmm0", \
-        "movmskps %xmm2, %eax", "movmskpd %xmm1, %ecx", "pmovmskb %xmm3, %edx", \
-        "shufps $0x93, %xmm1, %xmm0", "shufpd $1, (%rdi), %xmm0", "pshufd $0x1b, %xmm1, %xmm0", \
-        "pshuflw $0x39, %xmm1, %xmm0", "pshufhw $0x4e, (%rdi), %xmm0", "palignr $5, %xmm1, %xmm0", \
-        "pinsrw $3, %ecx, %xmm0", "pextrw $5, %xmm1, %eax", "pinsrb $9, %ecx, %xmm0", \
-        "pextrb $3, %xmm1, (%rdi)", "pinsrq $1, %rax, %xmm0", "pextrd $2, %xmm1, %edx", \
-        "insertps $0x4a, %xmm1, %xmm0", "extractps $2, %xmm1, %eax", "blendps $5, %xmm1, %xmm0", \
-        "pblendw $0x5a, %xmm1, %xmm0", "movntdqa (%rdi), %xmm1", "pslldq $3, %xmm0", \
-        "psrldq $5, %xmm1", "psllw $3, %xmm0", "psrld $7, %xmm0", "psraw $15, %xmm1", "psllq $65, %xmm1"
+        "movq %xmm3, %rdx", "movlps (%rdi), %xmm0", "movhps (%rdi), %xmm0", \
+        "movhlps %xmm1, %xmm0", "movlhps %xmm1, %xmm0", "movlpd %xmm0, 8(%rdi)", \
+        "movhpd %xmm0, (%rdi)", "movups 3(%rdi), %xmm4", "movdqu %xmm4, 5(%rdi)", \
+        "movntdq %xmm0, (%rdi)", "movddup %xmm1, %xmm0", "movshdup %xmm1, %xmm0", \
+        "movsldup (%rdi), %xmm0", "movmskps %xmm2, %eax", "movmskpd %xmm1, %ecx", \
+        "pmovmskb %xmm3, %edx", "shufps $0x93, %xmm1, %xmm0", "shufpd $1, (%rdi), %xmm0", \
+        "pshufd $0x1b, %xmm1, %xmm0", "pshuflw $0x39, %xmm1, %xmm0", \
+        "pshufhw $0x4e, (%rdi), %xmm0", "palignr $5, %xmm1, %xmm0", "pinsrw $3, %ecx, %xmm0", \
+        "pextrw $5, %xmm1, %eax", "pinsrb $9, %ecx, %xmm0", "pextrb $3, %xmm1, (%rdi)", \
+        "pinsrq $1, %rax, %xmm0", "pextrd $2, %xmm1, %edx", "insertps $0x4a, %xmm1, %xmm0", \
+        "extractps $2, %xmm1, %eax", "blendps $5, %xmm1, %xmm0", "pblendw $0x5a, %xmm1, %xmm0", \
+        "movntdqa (%rdi), %xmm1", "pslldq $3, %xmm0", "psrldq $5, %xmm1", "psllw $3, %xmm0", \
+        "psrld $7, %xmm0", "psraw $15, %xmm1", "psllq $65, %xmm1"
     both pxor, por, pand, pandn, andps, andnpd, orps, xorpd, paddb, paddw, paddd, paddq, psubb
     both psubq, paddsb, paddusw, psubsw, psubusb, pmullw, pmulhw, pmulhuw, pmuludq, pmaddwd, psadbw
     both pavgb, pminub, pmaxsw, pminsd, pmaxuw, pmulld, pmuldq, pcmpeqb, pcmpeqd, pcmpgtw, pcmpeqq
