@@ -1,5 +1,5 @@
-/* Two processors, 64-bit mode, hot loops: locked instructions on shared counters, a spin lock, and a
- * page whose entry one changes while the other runs code from it; an IPI asks the other for the
+/* Two processors, 64-bit mode, hot loops: locked instructions on shared counters, a spin lock, and
+ * a page whose entry one changes while the other runs code from it; an IPI asks the other for the
  * INVLPG. [SDM 3A "Locked Atomic Operations"], [SDM 3A "Propagation of Paging and Paging-Structure
  * Entry Changes to Multiple Processors"] */
 #include "guest.inc"
