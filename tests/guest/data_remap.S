@@ -53,7 +53,7 @@ test:
     movl $pdpt_high + 7, pml4 + 8 * 128
     movl $pd_high + 7, pdpt_high
     movl $pt_high + 7, pd_high + 8 * (PAGE >> 21)
-    movl $FRAME_2 + 7, pt_high + (PTE_OF(PAGE) - test_pt)
+    movl $FRAME_2 + 7, pt_high + PTE_AT(PAGE)
     movl $TWIN, %esi
     movl $PAGE, %edi
     btsq $46, %rdi

@@ -65,6 +65,7 @@ back:
     ret
 
 in_16:
+    movl inner, %ebp
     pushq $CODE16
     pushq $in_16_low
     lretq
@@ -102,7 +103,6 @@ twofold:
 
     .code16
 in_16_low:
-    addr32 movl inner, %ebp
 1:  movl $0x1000a, %eax
     movl $0x1ffff, %ecx
     movl %esp, %esi
