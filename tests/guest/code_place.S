@@ -1,6 +1,7 @@
 /* Where code may lie: an entry at each byte of a page, thousands of blocks of one instruction, an
- * instruction across two pages of which the second changes, the end of RAM and beyond, the end of the
- * lower half of the address space. [SDM 3A "Page-Fault Exceptions"], [SDM 1 "Canonical Addressing"] */
+ * instruction across two pages of which the second changes, the end of RAM and beyond, the end of
+ * the lower half of the address space. [SDM 3A "Page-Fault Exceptions"], [SDM 1 "Canonical
+ * Addressing"] */
 #include "guest.inc"
 #define PAGE    (REGION + 0x8000)
 #define PAGE_A  (REGION + 0x2000)
@@ -21,8 +22,8 @@ test:
     call half_end
     PASS()
 
-/* 04 04 04 .. C3 C3 in each 32 bytes: from an even byte on add $4, %al some times; from an odd one the
- * last is add $0xc3, %al */
+/* 04 04 04 .. C3 C3 in each 32 bytes: from an even byte on add $4, %al some times; from an odd one
+ * the last is add $0xc3, %al */
 each_byte:
     movl $PAGE, %edi
     movl $128, %edx

@@ -1,6 +1,6 @@
-/* A page of hot code becomes another one: by INVLPG, MOV to CR3, CR4.PGE, or another PCID. Direct and
- * indirect jumps, calls, returns, and code that just goes on into the page, reach what is there now.
- * [SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"] */
+/* A page of hot code becomes another one: by INVLPG, MOV to CR3, CR4.PGE, or another PCID. Direct
+ * and indirect jumps, calls, returns, and code that just goes on into the page, reach what is there
+ * now. [SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches"] */
 #include "guest.inc"
 #define PAGE_A  (REGION + 0x2000)
 #define PAGE_B  (REGION + 0x3000)
@@ -105,7 +105,7 @@ spaces:
     movq $pdpt_b + 7, pml4_b
     movq $pd_b + 7, pdpt_b
     movq $pt_b + 7, pd_b + 16
-    movq $FRAME_2 + 7, pt_b + (PTE_OF(PAGE_B) - test_pt)
+    movq $FRAME_2 + 7, pt_b + PTE_AT(PAGE_B)
     movl $pml4, %ebp
     movl $pml4_b, %r12d
     call there_and_back
@@ -119,13 +119,13 @@ spaces:
     btsq $63, %r12
     call there_and_back
     /* INVPCID of one address makes the change known */
-    movq $FRAME_1 + 7, pt_b + (PTE_OF(PAGE_B) - test_pt)
+    movq $FRAME_1 + 7, pt_b + PTE_AT(PAGE_B)
     movl $0, %eax
     invpcid one_address, %rax
     movq %r12, %cr3
     movl $1, %ebx
     call tour
-    movq $FRAME_2 + 7, pt_b + (PTE_OF(PAGE_B) - test_pt)
+    movq $FRAME_2 + 7, pt_b + PTE_AT(PAGE_B)
     invpcid one_address, %rax
     movl $2, %ebx
     call tour

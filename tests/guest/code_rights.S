@@ -1,6 +1,6 @@
 /* A page of hot code can no longer be fetched from: not present, execute-disable, a reserved bit, a
- * user page under SMEP, a supervisor page at CPL 3. The page fault comes at the target, whatever the
- * way there. [SDM 3A "Page-Fault Exceptions"] */
+ * user page under SMEP, a supervisor page at CPL 3. The page fault comes at the target, whatever
+ * the way there. [SDM 3A "Page-Fault Exceptions"] */
 #include "guest.inc"
 #define PAGE_A  (REGION + 0x2000)
 #define PAGE_B  (REGION + 0x3000)

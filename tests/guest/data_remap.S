@@ -1,7 +1,7 @@
-/* Loads and stores that have run often through one page, when its entry changes: another frame, less
- * rights, accessed and dirty flags cleared, MMIO instead of RAM; pages that look alike in some bits
- * of their address; segment bases. [SDM 3A "Invalidation of TLBs and Paging-Structure Caches"],
- * [SDM 3A "Accessed and Dirty Flags"] */
+/* Loads and stores that have run often through one page, when its entry changes: another frame,
+ * less rights, accessed and dirty flags cleared, MMIO instead of RAM; pages that look alike in some
+ * bits of their address; segment bases. [SDM 3A "Invalidation of TLBs and Paging-Structure
+ * Caches"], [SDM 3A "Accessed and Dirty Flags"] */
 #include "guest.inc"
 #define PAGE    (REGION + 0x3000)
 #define FRAME_1 (REGION + 0x20000)
@@ -53,7 +53,7 @@ test:
     movl $pdpt_high + 7, pml4 + 8 * 128
     movl $pd_high + 7, pdpt_high
     movl $pt_high + 7, pd_high + 8 * (PAGE >> 21)
-    movl $FRAME_2 + 7, pt_high + (PTE_OF(PAGE) - test_pt)
+    movl $FRAME_2 + 7, pt_high + PTE_AT(PAGE)
     movl $TWIN, %esi
     movl $PAGE, %edi
     btsq $46, %rdi

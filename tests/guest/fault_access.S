@@ -1,6 +1,6 @@
-/* Instructions that have run often fault in their memory access, across two pages of which the first
- * or the second is missing or read-only: RIP, CR2, error code, no register and no byte changed. PUSH,
- * POP, CALL, RET and the like leave RSP alone. [SDM 3A "Page-Fault Exceptions"] */
+/* Instructions that have run often fault in their memory access, across two pages of which the
+ * first or the second is missing or read-only: RIP, CR2, error code, no register and no byte
+ * changed. PUSH, POP, CALL, RET and the like leave RSP alone. [SDM 3A "Page-Fault Exceptions"] */
 #include "guest.inc"
 /* the second page's address; the first is in front of it */
 #define FINE    (REGION + 0x4000)
@@ -100,12 +100,12 @@ verify:
 loads:
     movl (%r13), %r11d
     decl %r11d
-    .irp insn, "movw (%rdi), %ax", "movl (%rdi), %eax", "movq (%rdi), %rcx", "movzwl (%rdi), %edx", \
-        "movslq (%rdi), %rax", "addl (%rdi), %eax", "cmpq (%rdi), %rdx", "testw $7, (%rdi)", \
-        "imull (%rdi), %ecx", "cmovcl (%rdi), %eax", "btl $3, (%rdi)", "movups (%rdi), %xmm0", \
-        "movq (%rdi), %xmm1", "fldl (%rdi); fstp %st", \
-        "fildl (%rdi); fstp %st", "popcntl (%rdi), %eax", "movbel (%rdi), %eax", "bsfq (%rdi), %rcx", \
-        "mull (%rdi)", "crc32l (%rdi), %eax", "lddqu (%rdi), %xmm3"
+    .irp insn, "movw (%rdi), %ax", "movl (%rdi), %eax", "movq (%rdi), %rcx", \
+        "movzwl (%rdi), %edx", "movslq (%rdi), %rax", "addl (%rdi), %eax", "cmpq (%rdi), %rdx", \
+        "testw $7, (%rdi)", "imull (%rdi), %ecx", "cmovcl (%rdi), %eax", "btl $3, (%rdi)", \
+        "movups (%rdi), %xmm0", "movq (%rdi), %xmm1", "fldl (%rdi); fstp %st", \
+        "fildl (%rdi); fstp %st", "popcntl (%rdi), %eax", "movbel (%rdi), %eax", \
+        "bsfq (%rdi), %rcx", "mull (%rdi)", "crc32l (%rdi), %eax", "lddqu (%rdi), %xmm3"
     fault_case "\insn", READS, -1
     .endr
     ret
@@ -113,14 +113,14 @@ stores:
     movl (%r13), %r11d
     decl %r11d
     .irp insn, "movw %ax, (%rdi)", "movl %eax, (%rdi)", "movq %rcx, (%rdi)", "movq $-3, (%rdi)", \
-        "movbel %eax, (%rdi)", "movups %xmm0, (%rdi)", "movq %xmm0, (%rdi)", "movhps %xmm0, (%rdi)", \
-        "fnstcw (%rdi)", "fistl (%rdi)", "stmxcsr (%rdi)", "movntil %eax, (%rdi)", \
-        "addl %eax, (%rdi)", "adcq $1, (%rdi)", "subw %cx, (%rdi)", "xorl %edx, (%rdi)", \
-        "incl (%rdi)", "decq (%rdi)", "negw (%rdi)", "notl (%rdi)", "shll $3, (%rdi)", \
-        "rorq %cl, (%rdi)", "sarw $1, (%rdi)", "shldl $3, %ecx, (%rdi)", "btsl $5, (%rdi)", \
-        "lock btcq $1, (%rdi)", "xchgl %eax, (%rdi)", "xchgw %cx, (%rdi)", "xaddl %ecx, (%rdi)", \
-        "lock xaddq %rdx, (%rdi)", "cmpxchgl %ecx, (%rdi)", "lock cmpxchgq %rdx, (%rdi)", \
-        "lock orl $1, (%rdi)"
+        "movbel %eax, (%rdi)", "movups %xmm0, (%rdi)", "movq %xmm0, (%rdi)", \
+        "movhps %xmm0, (%rdi)", "fnstcw (%rdi)", "fistl (%rdi)", "stmxcsr (%rdi)", \
+        "movntil %eax, (%rdi)", "addl %eax, (%rdi)", "adcq $1, (%rdi)", "subw %cx, (%rdi)", \
+        "xorl %edx, (%rdi)", "incl (%rdi)", "decq (%rdi)", "negw (%rdi)", "notl (%rdi)", \
+        "shll $3, (%rdi)", "rorq %cl, (%rdi)", "sarw $1, (%rdi)", "shldl $3, %ecx, (%rdi)", \
+        "btsl $5, (%rdi)", "lock btcq $1, (%rdi)", "xchgl %eax, (%rdi)", "xchgw %cx, (%rdi)", \
+        "xaddl %ecx, (%rdi)", "lock xaddq %rdx, (%rdi)", "cmpxchgl %ecx, (%rdi)", \
+        "lock cmpxchgq %rdx, (%rdi)", "lock orl $1, (%rdi)"
     fault_case "\insn", WRITES, -1
     .endr
     ret

@@ -1,6 +1,6 @@
 /* RFLAGS and registers at a page fault in the middle of hot code are those that the instructions in
- * front of it have left, even where later ones overwrite them all; after the handler has repaired the
- * cause the loop goes on as if nothing had been. What is right comes from a cold copy of each
+ * front of it have left, even where later ones overwrite them all; after the handler has repaired
+ * the cause the loop goes on as if nothing had been. What is right comes from a cold copy of each
  * instruction. [SDM 3A "Exception Classifications": faults] */
 #include "guest.inc"
 #define GOOD (REGION + 0x3000)
@@ -113,15 +113,15 @@ repair:
         "testb %al, %al", "testl %ecx, %eax", "testq %rax, %rax"
     hot_case "\op", "\access", "\tail"
     .endr
-    .irp op, "shlb $1, %al", "shll $5, %eax", "shlq $63, %rax", "shlw $3, %ax", \
-        "shrb $7, %al", "shrl $1, %eax", "shrq $33, %rax", "sarb $1, %al", "sarl $31, %eax", \
-        "sarq $2, %rax", "shll %cl, %eax", "shrq %cl, %rax", "sarl %cl, %eax", "shlb %cl, %al", \
-        "roll $1, %eax", "rorl $1, %eax", "rolq %cl, %rax", "rcll $1, %eax", "rcrq $1, %rax", \
-        "shldl $3, %ecx, %eax", "shrdq $7, %rcx, %rax", "imull %ecx, %eax", "imulq $77, %rcx, %rax", \
-        "mull %ecx", "imulq %rcx", "btl $7, %eax", "btsq %rcx, %rax", "btrl %ecx, %eax", \
-        "btcw $15, %ax", "bsfl %ecx, %eax", "bsrq %rcx, %rax", "popcntl %ecx, %eax", \
-        "xaddl %ecx, %eax", "cmpxchgl %edx, %ecx", "stc", "clc", "cmc", "sahf", \
-        "comisd %xmm0, %xmm1", "ptest %xmm0, %xmm0"
+    .irp op, "shlb $1, %al", "shll $5, %eax", "shlq $63, %rax", "shlw $3, %ax", "shrb $7, %al", \
+        "shrl $1, %eax", "shrq $33, %rax", "sarb $1, %al", "sarl $31, %eax", "sarq $2, %rax", \
+        "shll %cl, %eax", "shrq %cl, %rax", "sarl %cl, %eax", "shlb %cl, %al", "roll $1, %eax", \
+        "rorl $1, %eax", "rolq %cl, %rax", "rcll $1, %eax", "rcrq $1, %rax", \
+        "shldl $3, %ecx, %eax", "shrdq $7, %rcx, %rax", "imull %ecx, %eax", \
+        "imulq $77, %rcx, %rax", "mull %ecx", "imulq %rcx", "btl $7, %eax", "btsq %rcx, %rax", \
+        "btrl %ecx, %eax", "btcw $15, %ax", "bsfl %ecx, %eax", "bsrq %rcx, %rax", \
+        "popcntl %ecx, %eax", "xaddl %ecx, %eax", "cmpxchgl %edx, %ecx", "stc", "clc", "cmc", \
+        "sahf", "comisd %xmm0, %xmm1", "ptest %xmm0, %xmm0"
     hot_case "\op", "\access", "\tail"
     .endr
     .endm
@@ -135,12 +135,14 @@ dead:
 
 /* the fault is in a store, or in an instruction that itself writes or uses the flags */
 stores:
-    .irp access, "movq %r10, (%rdi)", "addl %r10d, (%rdi)", "adcl (%rdi), %r11d", "sbbb $1, (%rdi)", \
-        "incl (%rdi)", "lock xaddl %r11d, (%rdi)", "lock cmpxchgl %ecx, (%rdi)", "setc (%rdi)", \
-        "cmovcl (%rdi), %r11d", "shll %cl, (%rdi)", "rcrl $1, (%rdi)", "negl (%rdi)", \
-        "cmpl %ecx, (%rdi)", "btsl $3, (%rdi)", "imull (%rdi), %r11d", "shldl $4, %r10d, (%rdi)", \
-        "xchgl %r11d, (%rdi)", "movups (%rdi), %xmm2", "movsd %xmm2, (%rdi)", "addsd (%rdi), %xmm2", \
-        "ucomisd (%rdi), %xmm2", "fildl (%rdi); fstp %st", "testb $1, (%rdi)", "pushq (%rdi); popq %r11"
+    .irp access, "movq %r10, (%rdi)", "addl %r10d, (%rdi)", "adcl (%rdi), %r11d", \
+        "sbbb $1, (%rdi)", "incl (%rdi)", "lock xaddl %r11d, (%rdi)", \
+        "lock cmpxchgl %ecx, (%rdi)", "setc (%rdi)", "cmovcl (%rdi), %r11d", "shll %cl, (%rdi)", \
+        "rcrl $1, (%rdi)", "negl (%rdi)", "cmpl %ecx, (%rdi)", "btsl $3, (%rdi)", \
+        "imull (%rdi), %r11d", "shldl $4, %r10d, (%rdi)", "xchgl %r11d, (%rdi)", \
+        "movups (%rdi), %xmm2", "movsd %xmm2, (%rdi)", "addsd (%rdi), %xmm2", \
+        "ucomisd (%rdi), %xmm2", "fildl (%rdi); fstp %st", "testb $1, (%rdi)", \
+        "pushq (%rdi); popq %r11"
     hot_case "addl %ecx, %eax", "\access", tail_dead
     hot_case "decq %rax", "\access", tail_dead
     .endr
@@ -148,12 +150,13 @@ stores:
 
 /* several in a row: some flags come from one, some from another */
 chains:
-    .irp op, "cmpl %ecx, %eax; incl %eax", "addq %rcx, %rax; decl %edx", "shll $1, %eax; incl %ecx", \
-        "cmpl %ecx, %eax; sbbl %eax, %eax", "negl %eax; adcl $0, %edx", \
-        "addl %ecx, %eax; adcl %edx, %edx; adcl %eax, %ecx", "btl $3, %eax; incl %ecx; shll $0, %eax", \
-        "cmpl %ecx, %eax; setl %dl; movzbl %dl, %eax", "testl %eax, %eax; bswapl %eax; notl %ecx", \
-        "cmpl %ecx, %eax; cmovll %ecx, %eax", "addl %ecx, %eax; movl %eax, %edx; shlb %cl, %dl", \
-        "subl %ecx, %eax; lahf; sahf", "cmpl %ecx, %eax; xchgl %ecx, %eax; leal (%rax,%rcx), %edx", \
+    .irp op, "cmpl %ecx, %eax; incl %eax", "addq %rcx, %rax; decl %edx", \
+        "shll $1, %eax; incl %ecx", "cmpl %ecx, %eax; sbbl %eax, %eax", \
+        "negl %eax; adcl $0, %edx", "addl %ecx, %eax; adcl %edx, %edx; adcl %eax, %ecx", \
+        "btl $3, %eax; incl %ecx; shll $0, %eax", "cmpl %ecx, %eax; setl %dl; movzbl %dl, %eax", \
+        "testl %eax, %eax; bswapl %eax; notl %ecx", "cmpl %ecx, %eax; cmovll %ecx, %eax", \
+        "addl %ecx, %eax; movl %eax, %edx; shlb %cl, %dl", "subl %ecx, %eax; lahf; sahf", \
+        "cmpl %ecx, %eax; xchgl %ecx, %eax; leal (%rax,%rcx), %edx", \
         "mull %ecx; jc 9f; nop; 9: incl %eax", "decl %eax; jnz 9f; incl %eax; 9: movl %eax, %edx", \
         "cmpl %ecx, %eax; jl 9f; jg 9f; stc; 9: rcll $1, %edx", \
         "andl %ecx, %eax; jmp 9f; 9: pushq %rax; popq %rdx", \

@@ -103,8 +103,8 @@ mend: /* where the divisor would be 0, it is 10: it is in RCX, below RAX in star
 /* [SDM 1 "Canonical Addressing"] */
 addresses:
     .irp insn, "movl (%rdi), %eax", "movl %eax, (%rdi)", "incl (%rdi)", "lock xaddl %ecx, (%rdi)", \
-        "cmpl %eax, (%rdi)", "movups (%rdi), %xmm0", "jmp *(%rdi)", "call *(%rdi)", "movl (%rdi,%rdx,4), %eax", \
-        "pushq (%rdi)", "movb 0x18(%rdi), %al", "movb %al, 0x18(%rdi)"
+        "cmpl %eax, (%rdi)", "movups (%rdi), %xmm0", "jmp *(%rdi)", "call *(%rdi)", \
+        "movl (%rdi,%rdx,4), %eax", "pushq (%rdi)", "movb 0x18(%rdi), %al", "movb %al, 0x18(%rdi)"
     fault_case "\insn", GP_VECTOR, DATA, 0x800000000000
     fault_case "\insn", GP_VECTOR, DATA, 0x8000000000400000
     fault_case "\insn", GP_VECTOR, DATA, 0xffff000000000000
@@ -132,8 +132,9 @@ stacks:
 /* operands of 16 bytes that must be aligned */
 vectors:
     .irp insn, "movaps (%rdi), %xmm0", "movaps %xmm0, (%rdi)", "movdqa (%rdi), %xmm1", \
-        "movapd %xmm1, (%rdi)", "addps (%rdi), %xmm2", "pxor (%rdi), %xmm3", "paddb (%rdi), %xmm4", \
-        "mulpd (%rdi), %xmm5", "movntps %xmm0, (%rdi)", "pshufd $1, (%rdi), %xmm6"
+        "movapd %xmm1, (%rdi)", "addps (%rdi), %xmm2", "pxor (%rdi), %xmm3", \
+        "paddb (%rdi), %xmm4", "mulpd (%rdi), %xmm5", "movntps %xmm0, (%rdi)", \
+        "pshufd $1, (%rdi), %xmm6"
     fault_case "\insn", GP_VECTOR, DATA + 0x40, DATA + 0x48
     fault_case "\insn", GP_VECTOR, DATA + 0x40, DATA + 0xff8
     .endr

@@ -44,18 +44,20 @@ test:
     .endm
 
     .macro each_op hot
-    .irp op, "addb %cl, %al", "addl %ecx, %eax", "addq %rcx, %rax", "adcw %cx, %ax", "adcq %rcx, %rax", \
-        "subb %cl, %al", "subl %ecx, %eax", "sbbl %ecx, %eax", "sbbq %rcx, %rax", "cmpb %cl, %al", \
-        "cmpl %ecx, %eax", "cmpq %rcx, %rax", "cmpq $0x7f, %rax", "incl %eax", "incq %rcx", "decb %al", \
-        "decl %ecx", "negl %eax", "negq %rcx", "andl %ecx, %eax", "xorq %rcx, %rax", "orw %cx, %ax", \
-        "testl %eax, %eax", "testq %rcx, %rax"
+    .irp op, "addb %cl, %al", "addl %ecx, %eax", "addq %rcx, %rax", "adcw %cx, %ax", \
+        "adcq %rcx, %rax", "subb %cl, %al", "subl %ecx, %eax", "sbbl %ecx, %eax", \
+        "sbbq %rcx, %rax", "cmpb %cl, %al", "cmpl %ecx, %eax", "cmpq %rcx, %rax", \
+        "cmpq $0x7f, %rax", "incl %eax", "incq %rcx", "decb %al", "decl %ecx", "negl %eax", \
+        "negq %rcx", "andl %ecx, %eax", "xorq %rcx, %rax", "orw %cx, %ax", "testl %eax, %eax", \
+        "testq %rcx, %rax"
     each_input "\op", \hot
     .endr
-    .irp op, "shll $1, %eax", "shlq %cl, %rax", "shrl %cl, %eax", "sarb %cl, %al", "sarq $63, %rax", \
-        "shlb $8, %al; cmpb $0, %al", "roll $1, %eax", "rorq %cl, %rax", "rcll $1, %eax", \
-        "rcrb $1, %al", "imull %ecx, %eax; seto %dl; cmpb $1, %dl", "btq %rcx, %rax", "cmc", "clc", \
-        "notl %eax", "bswapl %eax", "leal 1(%rax), %eax", "movl %ecx, %eax", "comisd %xmm0, %xmm1", \
-        "shldl $0, %ecx, %eax", "cmpl %ecx, %eax; incl %eax", "addl %ecx, %eax; jmp 9f; 9:", \
+    .irp op, "shll $1, %eax", "shlq %cl, %rax", "shrl %cl, %eax", "sarb %cl, %al", \
+        "sarq $63, %rax", "shlb $8, %al; cmpb $0, %al", "roll $1, %eax", "rorq %cl, %rax", \
+        "rcll $1, %eax", "rcrb $1, %al", "imull %ecx, %eax; seto %dl; cmpb $1, %dl", \
+        "btq %rcx, %rax", "cmc", "clc", "notl %eax", "bswapl %eax", "leal 1(%rax), %eax", \
+        "movl %ecx, %eax", "comisd %xmm0, %xmm1", "shldl $0, %ecx, %eax", \
+        "cmpl %ecx, %eax; incl %eax", "addl %ecx, %eax; jmp 9f; 9:", \
         "cmpl %ecx, %eax; pushq %rax; popq %rdx", "addq %rcx, %rax; call 9f; jmp 8f; 9: ret; 8:"
     each_input "\op", \hot
     .endr
@@ -139,12 +141,12 @@ moves:
     each_op hot_move
     ret
 
-/* What a block may begin with, behind a Jcc: RDX from what it makes of the flags, and all flags after
- * it, against the same behind POPF. */
+/* What a block may begin with, behind a Jcc: RDX from what it makes of the flags, and all flags
+ * after it, against the same behind POPF. */
     .macro hot_border op
-    .irp first, "pushfq; popq %rdx", "lahf; movzwl %ax, %edx", "adcl %edx, %edx", "sbbl %edx, %edx", \
-        "rcll $1, %edx", "rcrq $1, %rdx", "incl %edx", "decl %edx", "cmc", "setbe %dl", \
-        "cmovsl %r15d, %edx", "shll %cl, %edx", "movl $3, %edx"
+    .irp first, "pushfq; popq %rdx", "lahf; movzwl %ax, %edx", "adcl %edx, %edx", \
+        "sbbl %edx, %edx", "rcll $1, %edx", "rcrq $1, %rdx", "incl %edx", "decl %edx", "cmc", \
+        "setbe %dl", "cmovsl %r15d, %edx", "shll %cl, %edx", "movl $3, %edx"
     movl $0, %eax
     movl $0x20, %ecx            /* a count of 0 */
     movl $5, %edx

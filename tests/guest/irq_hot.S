@@ -1,6 +1,7 @@
-/* Interrupts in code that runs often: they come at all, even in loops without an end, and leave RIP,
- * flags and registers as they were; STI, POPF, MOV to CR8 and IRET open the window where the manual
- * says. [SDM 3A "Interrupt and Exception Handling"], [SDM 3A "Masking Maskable Hardware Interrupts"] */
+/* Interrupts in code that runs often: they come at all, even in loops without an end, and leave
+ * RIP, flags and registers as they were; STI, POPF, MOV to CR8 and IRET open the window where the
+ * manual says. [SDM 3A "Interrupt and Exception Handling"], [SDM 3A "Masking Maskable Hardware
+ * Interrupts"] */
 #include "guest.inc"
 #define INTERRUPTS 1500
 #define REG(x) (APIC_##x - APIC)(%rdi)
@@ -75,7 +76,8 @@ compared_end:
     jnz 2b
     ret
 
-/* the timer: what it interrupted must make sense, then the next in 2 to 9 ticks, each of some cycles */
+/* the timer: what it interrupted must make sense, then the next in 2 to 9 ticks, each of some
+ * cycles */
 tick:
     EXPECT_VECTOR(IRQ_VECTOR)
     incl ticks
@@ -159,8 +161,8 @@ leave:
     movq %rcx, LONG_RSP(%rbp)
     ret
 
-/* One that waits is taken behind the instruction that follows STI; at once after POPF, MOV to CR8 and
- * IRET. */
+/* One that waits is taken behind the instruction that follows STI; at once after POPF, MOV to CR8
+ * and IRET. */
     .macro window at
     incl %r12d
     cmpl %r12d, ticks
@@ -178,7 +180,8 @@ windows:
     HOT(SELF(); pushfq; orl $0x200, (%rsp); popfq; \
     1:  incl %ebx; cli; window 1b)
     movl %ss, %edx
-    HOT(SELF(); movq %rsp, %rax; pushq %rdx; pushq %rax; pushq $0x202; pushq $CODE64; pushq $1f; iretq; \
+    HOT(SELF(); movq %rsp, %rax; pushq %rdx; pushq %rax; pushq $0x202; pushq $CODE64; pushq $1f; \
+        iretq; \
     1:  incl %ebx; cli; window 1b)
     movl $15, %ecx
     xorl %edx, %edx

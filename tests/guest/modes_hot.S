@@ -1,6 +1,6 @@
-/* The same bytes at the same place run often as 64-bit, 32-bit and 16-bit code, and mean another thing
- * in each. Far returns and far jumps lead from mode to mode. [SDM 3A "Code-Segment Descriptor in
- * 64-bit Mode"], [SDM 2A "REX Prefixes"] */
+/* The same bytes at the same place run often as 64-bit, 32-bit and 16-bit code, and mean another
+ * thing in each. Far returns and far jumps lead from mode to mode. [SDM 3A "Code-Segment Descriptor
+ * in 64-bit Mode"], [SDM 2A "REX Prefixes"] */
 #include "guest.inc"
 #define INNER 60
     .text
@@ -65,6 +65,7 @@ back:
     ret
 
 in_16:
+    movl inner, %ebp
     pushq $CODE16
     pushq $in_16_low
     lretq
@@ -102,7 +103,6 @@ twofold:
 
     .code16
 in_16_low:
-    addr32 movl inner, %ebp
 1:  movl $0x1000a, %eax
     movl $0x1ffff, %ecx
     movl %esp, %esi

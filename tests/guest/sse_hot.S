@@ -1,6 +1,6 @@
-/* SSE code that runs often, when what it depends on changes: CR0.TS and EM, CR4.OSFXSR and OSXMMEXCPT,
- * rounding, FTZ, DAZ and the masks of MXCSR; its flags are up to date whenever they are read.
- * [SDM 3A "System Programming for Instruction Set Extensions and Processor Extended States"],
+/* SSE code that runs often, when what it depends on changes: CR0.TS and EM, CR4.OSFXSR and
+ * OSXMMEXCPT, rounding, FTZ, DAZ and the masks of MXCSR; its flags are up to date whenever they are
+ * read. [SDM 3A "System Programming for Instruction Set Extensions and Processor Extended States"],
  * [SDM 1 "MXCSR Control and Status Register"] */
 #include "guest.inc"
     .set CR0_EM, 2
@@ -53,9 +53,10 @@ test:
     .endm
 switches:
     movl $try_sse, %r13d
-    .irp insn, "addps %xmm1, %xmm0", "movaps %xmm1, %xmm2", "movsd ones, %xmm3", "movups %xmm3, scratch", \
-        "paddd %xmm1, %xmm4", "cvtsi2sdl %eax, %xmm5", "movd %xmm5, %eax", "ldmxcsr default", \
-        "movntdq %xmm1, scratch", "movq %xmm1, %xmm2", "ucomisd %xmm0, %xmm1"
+    .irp insn, "addps %xmm1, %xmm0", "movaps %xmm1, %xmm2", "movsd ones, %xmm3", \
+        "movups %xmm3, scratch", "paddd %xmm1, %xmm4", "cvtsi2sdl %eax, %xmm5", \
+        "movd %xmm5, %eax", "ldmxcsr default", "movntdq %xmm1, scratch", "movq %xmm1, %xmm2", \
+        "ucomisd %xmm0, %xmm1"
     a_case "\insn"
     .endr
     movl $try_mmx, %r13d
@@ -138,8 +139,8 @@ flags:
     jne 1b
     /* they add up over a hot loop, and go only by LDMXCSR */
     ldmxcsr default
-    HOT(movl %r15d, %eax; xorl %edx, %edx; movl $FLAG_LINES, %ecx; divl %ecx; imull $24, %edx, %edx; \
-        leal flag_table(%rdx), %r12d; call *(%r12))
+    HOT(movl %r15d, %eax; xorl %edx, %edx; movl $FLAG_LINES, %ecx; divl %ecx; \
+        imull $24, %edx, %edx; leal flag_table(%rdx), %r12d; call *(%r12))
     call mxcsr
     cmpl $0x3f, %eax
     EXPECT(e)
@@ -167,8 +168,8 @@ by_add:
     addss 12(%r12), %xmm0
     ret
 
-/* Each exception, unmasked: #XM at the instruction, the destination kept, the flag set; masked again
- * it runs; a flag that is set already does not raise it. #UD without OSXMMEXCPT. */
+/* Each exception, unmasked: #XM at the instruction, the destination kept, the flag set; masked
+ * again it runs; a flag that is set already does not raise it. #UD without OSXMMEXCPT. */
 masks:
     movl $flag_table, %r12d
 1:  movl 20(%r12), %ecx         /* which of its flags, alone */
@@ -192,7 +193,8 @@ masks:
     jne 1b
     ldmxcsr default
     ret
-at_the_second: /* XMM0 is the first operand, RIP that of the instruction behind the MOVSS (7 bytes) */
+/* XMM0 is the first operand, RIP that of the instruction behind the MOVSS, which has 7 bytes */
+at_the_second:
     movd %xmm0, %eax
     cmpl %eax, 8(%r12)
     EXPECT(e)

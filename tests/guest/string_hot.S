@@ -1,7 +1,7 @@
-/* String instructions that run often: all sizes, both directions, overlapping, across pages, and with
- * a fault in the middle, where RCX, RSI and RDI say what is left. What memory must hold comes from a
- * loop of plain loads and stores. [SDM 1 "String Instructions"],
- * [SDM 2B "REP/REPE/REPZ/REPNE/REPNZ"] */
+/* String instructions that run often: all sizes, both directions, overlapping, across pages, and
+ * with a fault in the middle, where RCX, RSI and RDI say what is left. What memory must hold comes
+ * from a loop of plain loads and stores. [SDM 1 "String Instructions"], [SDM 2B
+ * "REP/REPE/REPZ/REPNE/REPNZ"] */
 #include "guest.inc"
 #define BORDER  (REGION + 0x4000)   /* between two pages; 64 bytes on each side count */
 #define MODEL   (REGION + 0x14000)
@@ -90,7 +90,7 @@ model:
     movslq 4(%r12), %rdi
     movl 8(%r12), %ecx
     jmp 3f
-1:  movl %r8d, %edx             /* an element: bytes from a register, so overlap is as it should be */
+1:  movl %r8d, %edx             /* an element, loaded as a whole */
     movq MODEL(%rsi), %rax
 2:  movb %al, MODEL(%rdi)
     shrq $8, %rax

@@ -1,6 +1,6 @@
-/* x87 and MMX code that runs often: TOP is another each time round, the control word changes, MMX and
- * EMMS change the tags under it, an unmasked exception waits for the next x87 instruction.
- * [SDM 1 "Programming with the x87 FPU"], [SDM 1 "Programming with Intel MMX Technology"] */
+/* x87 and MMX code that runs often: TOP is another each time round, the control word changes, MMX
+ * and EMMS change the tags under it, an unmasked exception waits for the next x87 instruction. [SDM
+ * 1 "Programming with the x87 FPU"], [SDM 1 "Programming with Intel MMX Technology"] */
 #include "guest.inc"
     .text
     .code32
@@ -74,7 +74,7 @@ under_control:
     EXPECT(e)
     ret
 
-/* MMX instructions set TOP to 0 and all tags to valid; EMMS empties; MM0 to MM7 are the fractions. */
+/* MMX instructions set TOP to 0 and all tags to valid, EMMS to empty; MM0 to MM7: the fractions */
 mmx:
     HOT(fninit; fld1; movl %r15d, %eax; movd %eax, %mm3; paddd %mm3, %mm3; call top; \
         testl %eax, %eax; EXPECT(z); fxsave area; cmpb $-1, area + 4; EXPECT(e); \
