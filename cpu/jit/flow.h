@@ -37,6 +37,7 @@ enum {
     FLOW_FAULTS = 1 << 10,    /* even without an access */
     FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0 */
     FLOW_MXCSR = 1 << 12,     /* ... and exceptions masked: KEY_SSE_TRAPS 0 */
+    FLOW_HIGH = 1 << 14,      /* the r/m operand may be AH to BH */
     FLOW_COUNT = 1 << 13,     /* shifts by an immediate count */
 };
 /* clang-format on */
@@ -56,6 +57,9 @@ struct flow {
     bool calls;                 /* may fault or run C code: an access, or RULE_CALL */
     bool save;                  /* the flags are saved after it */
 };
+
+/* bit n: the second byte of guest register n (AH, CH, DH, BH) has a place in native code */
+extern const uint8_t native_high_bytes;
 
 struct flow_table; /* by enum insn_id */
 struct flow_table *flow_table_create(void);

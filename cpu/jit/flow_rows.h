@@ -7,16 +7,17 @@ struct flow_table {
     const struct flow_row *row[INSN_COUNT];
 };
 
-/* Not those with AH to BH, which have no native place of their own, and no shifts by a masked count
- * of 0, which keep the flags, or by the operand's width and more. */
+/* AH to BH only as the one register of an instruction (a native architecture may take them), and no
+ * shifts by a masked count of 0, which keep the flags, or by the operand's width and more. */
 static inline bool flow_fits(const struct insn *in, const struct flow_row *row)
 {
     const struct insn_row *r = &insn_rows[in->id];
     bool mem = in->flags & IN_MEM;
 
     for (unsigned i = 0; i < 2; i++) {
-        if ((r->op[i] == OP_Eb && !mem && in->rm & 7) || (r->op[i] == OP_Gb && in->reg & 7) ||
-            (r->op[i] == OP_Zb && in->rm & 7))
+        if ((r->op[i] == OP_Gb && in->reg & 7) || (r->op[i] == OP_Zb && in->rm & 7) ||
+            (r->op[i] == OP_Eb && !mem && in->rm & 7 &&
+             !(row->traits & FLOW_HIGH && native_high_bytes >> in->rm / 8 & 1)))
             return false;
     }
     if (row->rule == RULE_BY_CL)

@@ -109,6 +109,8 @@ extern const unsigned x64_emitter_count;
 
 /* ---- operands (x64_operand.c) ---- */
 struct x64_operand x64_guest_reg(unsigned reg);
+/* a byte register by its offset in cpu->r */
+struct x64_operand x64_byte_operand(unsigned offset);
 /* op with a native register (or opcode extension) and an operand */
 void x64_op(struct x64 *e, uint32_t op, unsigned size, unsigned reg, const struct x64_operand *o);
 /* the r/m operand of `in`: its register, or its memory after a look-up that has hit; bytes: how many

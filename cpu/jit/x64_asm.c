@@ -24,9 +24,10 @@ static void x64_head(struct x64_buf *buf, uint32_t op, unsigned size, unsigned r
 
 void x64_rr(struct x64_buf *b, uint32_t op, unsigned size, unsigned reg, unsigned rm)
 {
-    bool bytes = size == SZ_8 ? reg >= 4 || rm >= 4 : op & OP_RM8 && rm >= 4;
+    bool high = rm & 0x20;
+    bool bytes = !high && (size == SZ_8 ? reg >= 4 || rm >= 4 : op & OP_RM8 && rm >= 4);
 
-    x64_head(b, op, size, reg >> 3, 0, rm >> 3, bytes);
+    x64_head(b, op, size, reg >> 3, 0, high ? 0 : rm >> 3, bytes);
     x64_8(b, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 

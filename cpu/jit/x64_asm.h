@@ -15,6 +15,8 @@ enum native_reg {
 };
 enum { SZ_8, SZ_16, SZ_32, SZ_64 };
 /* clang-format on */
+/* AH, CH, DH, BH, as the r/m operand; the other operand must need no REX */
+#define N_HIGH(reg) (0x20u | ((reg) + 4))
 
 #define OP_0F 0x100u
 #define OP_0F38 0x200u

@@ -497,8 +497,18 @@ static bool x64_extend(struct x64 *e, const struct insn *in, unsigned op)
         native = N_RAX;
     if (in->flags & IN_MEM) {
         o = x64_access(e, in, byte ? 1 : 2, false);
+    } else if (byte && in->rm & 7) { /* without REX: through eax */
+        unsigned whole = x64_in_reg(e, in->rm / 8, N_RAX);
+
+        x64_mov_rr(&e->hot, SZ_32, N_RAX, whole);
+        o = (struct x64_operand){ .reg = N_HIGH(N_RAX) };
+        x64_op(e, op | OP_0F, SZ_32, N_RAX, &o);
+        if (in->size == SZ_64 && op == 0xbe)
+            x64_rr(&e->hot, 0x63, SZ_64, N_RAX, N_RAX);
+        x64_to_guest(e, in->size, in->reg, N_RAX);
+        return true;
     } else {
-        o = x64_guest_reg(byte ? in->rm / 8 : in->rm);
+        o = byte ? x64_byte_operand(in->rm) : x64_guest_reg(in->rm);
     }
     x64_op(e, op | OP_0F | (byte ? OP_RM8 : 0), in->size, native, &o);
     x64_to_guest(e, in->size, in->reg, native);
@@ -644,6 +654,23 @@ static bool x64_push_Z(struct x64 *e, const struct insn *in, unsigned arg)
         return false;
     o = x64_access_reg(e, RSP, -8, 8, true);
     x64_op(e, 0x89, SZ_64, x64_in_reg(e, in->rm, X64_TMP), &o);
+    x64_move_rsp(e, -8);
+    return true;
+}
+
+/* the operand first, with the old RSP; kept where nobody looks inside a block */
+static bool x64_push_E(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_operand o;
+
+    if (in->size != SZ_64)
+        return false;
+    o = x64_rm_operand(e, in, 8, false);
+    x64_op(e, 0x8b, SZ_64, N_RAX, &o);
+    x64_store(&e->hot, SZ_64, X64_FIELD(rip), N_RAX);
+    o = x64_access_reg(e, RSP, -8, 8, true);
+    x64_load(&e->hot, SZ_64, X64_TMP, X64_FIELD(rip));
+    x64_op(e, 0x89, SZ_64, X64_TMP, &o);
     x64_move_rsp(e, -8);
     return true;
 }

@@ -9,6 +9,9 @@ const uint8_t x64_reg_of[16] = {
     [R12] = N_R11,  [R13] = N_NONE, [R14] = N_NONE, [R15] = N_NONE,
 };
 
+/* the second bytes of rbx, rcx and rdx */
+const uint8_t native_high_bytes = 1 << RAX | 1 << RCX | 1 << RDX;
+
 struct x64_operand x64_guest_reg(unsigned reg)
 {
     unsigned native = x64_reg_of[reg];
@@ -26,10 +29,23 @@ void x64_op(struct x64 *e, uint32_t op, unsigned size, unsigned reg, const struc
         x64_rr(&e->hot, op, size, reg, o->reg);
 }
 
+struct x64_operand x64_byte_operand(unsigned offset)
+{
+    struct x64_operand o = x64_guest_reg(offset / 8);
+
+    if (offset & 7 && o.memory)
+        o.m.disp++;
+    else if (offset & 7)
+        o.reg = N_HIGH(o.reg);
+    return o;
+}
+
 struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned bytes, bool write)
 {
     if (in->flags & IN_MEM)
         return x64_access(e, in, bytes, write);
+    if (in->size == SZ_8)
+        return x64_byte_operand(in->rm);
     return x64_guest_reg(x64_number(in, in->rm));
 }
 
