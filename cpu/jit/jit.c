@@ -484,13 +484,15 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 
 static const struct x64_emitter **emitters_by_id(void)
 {
+    static const struct x64_emitter *const tables[] = { x64_emitters, x64_system_emitters };
     const struct x64_emitter **t = calloc(INSN_COUNT, sizeof(const struct x64_emitter *));
 
     ASSERT(t);
-    for (unsigned id = 1; id < INSN_COUNT; id++)
-        for (unsigned i = 0; i < x64_emitter_count; i++)
-            if (insn_rows[id].exec == x64_emitters[i].exec)
-                t[id] = &x64_emitters[i];
+    for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        for (const struct x64_emitter *row = tables[i]; row->exec; row++)
+            for (unsigned id = 1; id < INSN_COUNT; id++)
+                if (insn_rows[id].exec == row->exec)
+                    t[id] = row;
     return t;
 }
 

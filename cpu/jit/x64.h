@@ -104,8 +104,8 @@ struct x64_emitter {
     x64_emit_fn *emit;
     uint8_t arg;
 };
-extern const struct x64_emitter x64_emitters[];
-extern const unsigned x64_emitter_count;
+/* the tables, each with an empty row at its end */
+extern const struct x64_emitter x64_emitters[], x64_system_emitters[];
 
 /* ---- operands (x64_operand.c) ---- */
 struct x64_operand x64_guest_reg(unsigned reg);

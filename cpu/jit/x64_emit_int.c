@@ -818,5 +818,5 @@ static bool x64_ret(struct x64 *e, const struct insn *in, unsigned arg)
 const struct x64_emitter x64_emitters[] = {
 #define EMIT(name, function, argument) { &exec_set_##name, x64_##function, argument },
 #include "cpu/jit/x64.def"
+    { 0 },
 };
-const unsigned x64_emitter_count = sizeof x64_emitters / sizeof x64_emitters[0];
