@@ -36,6 +36,7 @@ struct nidus {
     struct clock clock;
     uint64_t now; /* cycles; all processors have reached it */
     uint64_t idle_cycles;
+    uint64_t run_ns; /* native time in cpu_run, for statistics */
     struct cpu *cpu[MACHINE_MAX_CPUS];
     struct cpu *running; /* whose turn it is, NULL between turns */
     struct turn turn;

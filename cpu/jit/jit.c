@@ -3,10 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
+#include "base/native_time.h"
 #include "cpu/exec.h"
+#include "cpu/jit/dump.h"
 #include "cpu/jit/jit_state.h"
 #include "cpu/jit/x64.h"
 
@@ -197,18 +198,10 @@ static struct native_block *native_new(struct jit *jit, struct block *b)
 
 /* ---- struct native_ops ---- */
 
-static uint64_t native_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static bool jit_translate(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
-    uint64_t begin = native_clock();
+    uint64_t begin = native_ns();
     struct native_block *nb;
     struct chunk *c;
     struct x64_buf hot, cold;
@@ -237,7 +230,9 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     jit->stats.live++;
     jit->stats.guest_bytes += b->bytes;
     jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
-    jit->stats.translate_ns += native_clock() - begin;
+    jit->stats.translate_ns += native_ns() - begin;
+    if (jit->dump.out && cpu->rip <= jit->dump.last && jit->dump.first < cpu->rip + b->bytes)
+        jit_dump_block(jit, nb, cpu->rip, jit->dump.out);
     return true;
 }
 
@@ -281,8 +276,8 @@ static struct native_block *native_at(struct jit *jit, const uint8_t *code)
 static void jit_run(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
-    uint64_t (*enter)(struct cpu *, const uint8_t *) =
-        (uint64_t(*)(struct cpu *, const uint8_t *))(uintptr_t)jit->stub.enter;
+    uint64_t (*enter)(struct cpu *, const uint8_t *) = (uint64_t(*)(struct cpu *, const uint8_t *))(
+                                                           uintptr_t)jit->stub.enter;
     uint64_t how;
 
     link_pending(cpu, b);
@@ -403,13 +398,18 @@ static uint8_t *jit_next(struct cpu *cpu)
     return b->code;
 }
 
+static inline void jit_count_call(struct jit *jit, unsigned id, uint32_t ref)
+{
+    (ref & REF_CALL ? jit->calls : jit->slow)[id]++;
+}
+
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
     struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
-    jit->calls[in->id]++;
+    jit_count_call(jit, in->id, ref);
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
@@ -426,7 +426,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint64_t before[16];
     uint16_t needs;
 
-    jit->calls[in->id]++;
+    jit_count_call(jit, in->id, ref);
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
     jit->index = ref & REF_INDEX;
@@ -511,9 +511,4 @@ void jit_detach(struct cpu *cpu)
     free(jit->by_id);
     free(jit->free_ids);
     free(jit);
-}
-
-void jit_get_stats(const struct cpu *cpu, struct jit_stats *out)
-{
-    *out = cpu->jit ? cpu->jit->stats : (struct jit_stats){ 0 };
 }

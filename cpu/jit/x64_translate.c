@@ -82,6 +82,16 @@ static bool x64_block_uses_xmm(const struct x64 *e)
     return false;
 }
 
+static void x64_mark(const struct x64 *e)
+{
+    struct jit_marks *marks = e->jit->marks;
+
+    if (!marks)
+        return;
+    marks->hot[e->at] = x64_here(&e->hot);
+    marks->cold[e->at] = x64_here(&e->cold);
+}
+
 bool x64_translate(struct jit *jit, const struct block *b, struct native_block *nb,
                    struct x64_buf *hot, struct x64_buf *cold)
 {
@@ -99,8 +109,10 @@ bool x64_translate(struct jit *jit, const struct block *b, struct native_block *
     if (b->count == 2 && b->insns[1].flags & IN_CROSSES) {
         x64_end_call(&e); /* the check of the second page, and all that follows */
     } else {
-        for (e.at = 0; e.at < b->count && !e.ended; e.at++)
+        for (e.at = 0; e.at < b->count && !e.ended; e.at++) {
+            x64_mark(&e);
             x64_instruction(&e);
+        }
         if (!e.ended)
             x64_end_link(&e, 0, (int64_t)e.page_offset + b->bytes, false);
     }
