@@ -52,6 +52,7 @@ struct nidus {
     enum nidus_event event;
     int exit_code;
     uint64_t entropy[2];  /* state of the deterministic generator */
+    FILE *perf_map;       /* names of native code, or NULL */
     unsigned monitor_cpu; /* the processor that the monitor looks at */
 };
 

@@ -89,6 +89,12 @@ grep -q '"vm_exits": *10' stats.json || fail "-stats counts other VM exits than 
 run -clock cycles -dump-jit 0x100000-0x1fffff -D native
 grep -q '^block 0000000000[0-9a-f]*, physical' native && grep -q 'budget' native &&
     grep -q '^cold:' native || fail "-dump-jit shows no native code: $(head -n 3 native)"
+"$nidus" -clock cycles -perfmap </dev/null >out &
+map=/tmp/perf-$!.map
+wait $! || fail "-perfmap: status $?"
+grep -q '^[0-9a-f]* [0-9a-f]* nidus:enter$' "$map" && grep -q ' guest:00000000001[0-9a-f]*$' "$map" ||
+    fail "-perfmap names nothing in $map"
+rm -f "$map"
 ended 0 '-lockstep: no difference in [0-9]* cycles, [0-9]* comparisons; the guest powered off' \
     -lockstep 1000
 [[ $(wc -l <err) == 1 ]] && cmp -s out first || fail "-lockstep: the guest says something else"

@@ -9,6 +9,7 @@
 #include "cpu/exec.h"
 #include "cpu/jit/dump.h"
 #include "cpu/jit/jit_state.h"
+#include "cpu/jit/perf_map.h"
 #include "cpu/jit/x64.h"
 
 enum { STUB_BYTES = 16 << 10, CHUNK_ALIGN = 4096 };
@@ -231,6 +232,8 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     jit->stats.guest_bytes += b->bytes;
     jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
     jit->stats.translate_ns += native_ns() - begin;
+    if (jit->perf_map)
+        perf_map_block(jit, nb, cpu->rip);
     if (jit->dump.out && cpu->rip <= jit->dump.last && jit->dump.first < cpu->rip + b->bytes)
         jit_dump_block(jit, nb, cpu->rip, jit->dump.out);
     return true;
@@ -488,6 +491,7 @@ bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
     b = (struct x64_buf){ jit->code.write, jit->code.run - jit->code.write };
     x64_make_stubs(jit, &b);
     ASSERT(b.at < jit->code.write + STUB_BYTES);
+    jit->stub_end = x64_here(&b);
     chunks_divide(jit);
     cpu->jit = jit;
     cpu->native.jump_table = (uint8_t *)jit->jumps;

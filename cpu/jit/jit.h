@@ -29,7 +29,7 @@ struct jit_stats {                      /* uint64_t only */
 bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e);
 void jit_detach(struct cpu *cpu);
 
-/* ---- watching (show.c, dump.c) ---- */
+/* ---- watching (show.c, dump.c, perf_map.c) ---- */
 void jit_get_stats(const struct cpu *cpu, struct jit_stats *out);
 /* `info jit`; run_ns: native time that the machine has run */
 void jit_show(struct cpu *cpu, uint64_t run_ns, FILE *out);
@@ -37,5 +37,7 @@ void jit_show(struct cpu *cpu, uint64_t run_ns, FILE *out);
 void jit_dump(struct cpu *cpu, uint64_t first, uint64_t last, FILE *out);
 /* from now on, the same of each block as it is translated */
 void jit_dump_translated(struct cpu *cpu, uint64_t first, uint64_t last, FILE *out);
+/* names for perf to `out`, which stays the caller's: the stubs now, blocks as they are translated */
+void jit_perf_map(struct cpu *cpu, FILE *out);
 /* the numbers of all processors together, as a JSON object */
 void jit_show_json(struct cpu *const *cpus, unsigned count, FILE *out);

@@ -89,6 +89,8 @@ struct jit {
         FILE *out; /* blocks from `first` to `last` are shown as they are translated; or NULL */
         uint64_t first, last;
     } dump;
+    FILE *perf_map; /* or NULL */
+    const uint8_t *stub_end;
     struct { /* where they run */
 #define STUB(name) uint8_t *name;
         JIT_STUB_LIST(STUB)
