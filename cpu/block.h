@@ -66,6 +66,7 @@ static inline void block_enter(struct cpu *cpu, struct block *b)
 {
     cpu->budget -= b->cost;
     cpu->insn_count += b->count;
+    cpu->interpreted += b->count;
     cpu->r[REG_BLOCK_RIP] = cpu->rip;
     cpu->block = b;
     b->insns[0].exec(cpu, b->insns);

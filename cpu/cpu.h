@@ -214,6 +214,7 @@ struct cpu {
     uint32_t key;          /* KEY_*, derived: cpu_update_key */
     uint64_t rflags;       /* all but the six arithmetic flags; bit 1 is set */
     struct native_state native;
+    uint64_t interpreted; /* of insn_count: by the interpreter alone, for statistics */
     uint8_t cpl;
     uint64_t virt_mask; /* BIT(enum virt_insn): ask cpu->virt->insn before executing */
     struct seg seg[SEG_COUNT];

@@ -71,6 +71,22 @@ static bool set_code_cache(struct options *o, const char *v, char *error)
     return true;
 }
 
+/* "0x401000", "0x401000-0x402000" */
+static bool set_dump_jit(struct options *o, const char *v, char *error)
+{
+    char first[32];
+    size_t n = strcspn(v, "-");
+
+    snprintf(first, sizeof first, "%.*s", (int)n, v);
+    if (!parse_number(first, 0, UINT64_MAX, &o->dump_first, error) ||
+        !parse_number(v[n] ? v + n + 1 : first, 0, UINT64_MAX, &o->dump_last, error))
+        return false;
+    if (o->dump_last < o->dump_first)
+        return fail(error, "'%s': the end lies before the start", v);
+    o->dump_jit = true;
+    return true;
+}
+
 /* "on", "20000", "on,for=1000000", "20000,for=1000000" */
 static bool set_lockstep(struct options *o, const char *v, char *error)
 {
@@ -100,7 +116,8 @@ static bool check_lockstep(const struct options *o, char *error)
                   { o->monitor && strcmp(o->monitor, "none") != 0, "-monitor" },
                   { o->trace_count != 0, "-trace" },
                   { o->log_items != NULL, "-d" },
-                  { o->stats_file != NULL, "-stats" } };
+                  { o->stats_file != NULL, "-stats" },
+                  { o->dump_jit, "-dump-jit" } };
 
     for (size_t i = 0; o->lockstep && i < sizeof alone / sizeof alone[0]; i++) {
         if (alone[i].given)
@@ -213,6 +230,8 @@ static bool set(struct options *o, const char *name, const char *v, char *error)
         return set_accel(o, v, error);
     if (strcmp(name, "code-cache") == 0)
         return set_code_cache(o, v, error);
+    if (strcmp(name, "dump-jit") == 0)
+        return set_dump_jit(o, v, error);
     if (strcmp(name, "lockstep") == 0)
         return set_lockstep(o, v, error);
     if (strcmp(name, "display") == 0 || strcmp(name, "vnc") == 0)

@@ -17,7 +17,9 @@ struct options {
     int64_t wall_seconds;
     uint64_t seed;
     bool interp, perf_map;
-    uint64_t code_cache; /* bytes, 0: as the library likes */
+    bool dump_jit;
+    uint64_t dump_first, dump_last; /* linear addresses */
+    uint64_t code_cache;            /* bytes, 0: as the library likes */
     bool lockstep;
     uint64_t lockstep_slice, lockstep_cycles; /* 0: the default, without end */
 };

@@ -120,6 +120,8 @@ static bool add_traces(struct session *s)
         nidus_trace(s->m, "vmx_entry_fail");
         nidus_trace(s->m, "vmx_insn_fail");
     }
+    if (s->o.dump_jit)
+        nidus_dump_translated(s->m, s->o.dump_first, s->o.dump_last, s->log ? s->log : stderr);
     for (unsigned i = 0; i < s->o.trace_count; i++) {
         if (!nidus_trace(s->m, s->o.traces[i])) {
             snprintf(s->error, sizeof s->error,

@@ -120,6 +120,9 @@ void nidus_list_traces(FILE *out);
 void nidus_trace_file(struct nidus *m, FILE *out);
 /* log every instruction (Capstone's disassembly, before it runs), "exec", and registers, "cpu" */
 bool nidus_log(struct nidus *m, const char *what, FILE *out);
+/* show guest code at linear addresses from first to last, and the native code made of it, each time
+ * that a block of it is translated */
+void nidus_dump_translated(struct nidus *m, uint64_t first, uint64_t last, FILE *out);
 /* one monitor command ("info registers", "x /4i 0x1000", "xp /8x 0", "step", ...); false if there
  * is no such command. "stop", "cont", "quit" are the caller's. */
 bool nidus_command(struct nidus *m, const char *line, FILE *out);

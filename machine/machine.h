@@ -36,6 +36,7 @@ struct nidus {
     struct clock clock;
     uint64_t now; /* cycles; all processors have reached it */
     uint64_t idle_cycles;
+    uint64_t run_ns; /* native time in cpu_run, for statistics */
     struct cpu *cpu[MACHINE_MAX_CPUS];
     struct cpu *running; /* whose turn it is, NULL between turns */
     struct turn turn;
@@ -51,6 +52,7 @@ struct nidus {
     enum nidus_event event;
     int exit_code;
     uint64_t entropy[2];  /* state of the deterministic generator */
+    FILE *perf_map;       /* names of native code, or NULL */
     unsigned monitor_cpu; /* the processor that the monitor looks at */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/block.h"
+#include "cpu/jit/jit.h"
 #include "cpu/log.h"
 #include "devices/acpi_pm.h"
 #include "machine/board.h"
@@ -45,6 +46,11 @@ static void info_blocks(struct nidus *m, struct cpu *cpu, FILE *out)
             "built %" PRIu64 ", invalidated %" PRIu64 ", flushes %" PRIu64 ", %" PRIu64
             " KiB in use\n",
             s.built, s.invalidated, s.flushes, s.bytes >> 10);
+}
+
+static void info_jit(struct nidus *m, struct cpu *cpu, FILE *out)
+{
+    jit_show(cpu, m->run_ns, out);
 }
 
 static void info_vmx(struct nidus *m, struct cpu *cpu, FILE *out)
@@ -140,9 +146,16 @@ static const struct {
     const char *name;
     info_fn *show;
 } infos[] = {
-    { "registers", info_registers }, { "mem", info_mem },       { "tlb", info_tlb },
-    { "vmcs", info_vmcs },           { "vmx", info_vmx },       { "ept", info_ept },
-    { "mtree", info_mtree },         { "blocks", info_blocks }, { "devices", info_devices },
+    { "registers", info_registers },
+    { "mem", info_mem },
+    { "tlb", info_tlb },
+    { "vmcs", info_vmcs },
+    { "vmx", info_vmx },
+    { "ept", info_ept },
+    { "mtree", info_mtree },
+    { "blocks", info_blocks },
+    { "devices", info_devices },
+    { "jit", info_jit },
 };
 
 static void monitor_info(struct nidus *m, char *args, FILE *out)
@@ -242,6 +255,18 @@ static void monitor_xp(struct nidus *m, char *args, FILE *out)
 }
 
 /* ---- control ---- */
+
+/* the code at ADDRESS, or from there to END */
+static void monitor_dump_jit(struct nidus *m, char *args, FILE *out)
+{
+    char *end;
+    uint64_t first = strtoull(args, &end, 0), last = strtoull(end, NULL, 0);
+
+    if (end == args)
+        fprintf(out, "dump-jit ADDRESS [END]\n");
+    else
+        jit_dump(chosen(m), first, last > first ? last : first, out);
+}
 
 static void monitor_step(struct nidus *m, char *args, FILE *out)
 {

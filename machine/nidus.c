@@ -1,7 +1,10 @@
 /* include/nidus.h on top of the machine: creation, devices, loading. Running is in run.c, watching
  * in watch.c and monitor.c. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cpu/block.h"
 #include "cpu/control_regs.h"
@@ -116,6 +119,18 @@ static void native_missing(struct nidus *m, struct err *e)
     *e = (struct err){ "" };
 }
 
+/* Not followed if it is a link: /tmp is everybody's. */
+static bool open_perf_map(struct nidus *m, struct err *e)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/tmp/perf-%d.map", (int)getpid());
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    m->perf_map = fd < 0 ? NULL : fdopen(fd, "w");
+    return m->perf_map || err_set(e, "-perfmap: %s: %s", path, strerror(errno));
+}
+
 static bool create_cpus(struct nidus *m, struct err *e)
 {
     uint64_t features[FEATURE_WORDS] = { 0 };
@@ -123,6 +138,8 @@ static bool create_cpus(struct nidus *m, struct err *e)
 
     vmx_caps_init(&m->caps);
     if (!parse_cpu(m, m->config.cpu, &model, features, e))
+        return false;
+    if (m->config.perf_map && !open_perf_map(m, e))
         return false;
     for (unsigned i = 0; i < m->config.cpus; i++) {
         struct cpu *cpu = cpu_create(i, model, features, m->bus, m->ports, &m->clock);
@@ -138,6 +155,8 @@ static bool create_cpus(struct nidus *m, struct err *e)
             vmx_create(cpu, &m->caps);
         if (m->config.accel == NIDUS_ACCEL_NATIVE && !jit_attach(cpu, m->config.code_cache, e))
             native_missing(m, e);
+        if (m->perf_map)
+            jit_perf_map(cpu, m->perf_map);
     }
     return true;
 }
@@ -185,6 +204,8 @@ void nidus_destroy(struct nidus *m)
         jit_detach(m->cpu[i]);
         cpu_destroy(m->cpu[i]);
     }
+    if (m->perf_map)
+        fclose(m->perf_map);
     if (m->image) {
         free(m->image->kernel);
         free(m->image->initrd);

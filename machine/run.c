@@ -3,6 +3,7 @@
  * cuts time into slices changes nothing that the guest of one processor can see; the turns of
  * several end with the slice. */
 #include "base/bits.h"
+#include "base/native_time.h"
 #include "cpu/events.h"
 #include "machine/board.h"
 #include "machine/machine.h"
@@ -66,11 +67,12 @@ static bool part_over(const struct nidus *m, const struct cpu *cpu, uint64_t bef
 /* The processor whose part it is runs to its end, or for one block. True: its part is over. */
 static bool take_part(struct nidus *m, struct cpu *cpu, bool one_block)
 {
-    uint64_t before = cpu_cycles(cpu);
+    uint64_t before = cpu_cycles(cpu), begin = native_ns();
 
     m->running = cpu;
     cpu_run(cpu, one_block ? before + 1 : m->turn.mine);
     m->running = NULL;
+    m->run_ns += native_ns() - begin;
     return !one_block || part_over(m, cpu, before);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cpu/cpuid.h"
+#include "cpu/jit/jit.h"
 #include "cpu/log.h"
 #include "devices/trace.h"
 #include "machine/machine.h"
@@ -26,8 +27,10 @@ void nidus_show_stats(const struct nidus *m, FILE *out)
     fprintf(out,
             "{\n  \"cycles\": %" PRIu64 ",\n  \"idle_cycles\": %" PRIu64
             ",\n  \"instructions\": %" PRIu64 ",\n  \"vm_entries\": %" PRIu64
-            ",\n  \"vm_exits\": %" PRIu64 "\n}\n",
-            s.cycles, s.idle_cycles, s.instructions, s.vm_entries, s.vm_exits);
+            ",\n  \"vm_exits\": %" PRIu64 ",\n  \"run_ns\": %" PRIu64 ",\n  \"native_code\": ",
+            s.cycles, s.idle_cycles, s.instructions, s.vm_entries, s.vm_exits, m->run_ns);
+    jit_show_json(m->cpu, m->cpu_count, out);
+    fprintf(out, "\n}\n");
 }
 
 static struct trace_point *const *const trace_lists[] = { trace_devices, vmx_trace_points };
@@ -71,6 +74,12 @@ bool nidus_log(struct nidus *m, const char *what, FILE *out)
     for (unsigned i = 0; i < m->cpu_count; i++)
         cpu_log(m->cpu[i], out, registers);
     return true;
+}
+
+void nidus_dump_translated(struct nidus *m, uint64_t first, uint64_t last, FILE *out)
+{
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        jit_dump_translated(m->cpu[i], first, last, out);
 }
 
 void nidus_list_cpus(FILE *out)

@@ -86,6 +86,15 @@ while read -r option _; do # roff writes a dash as \-
 done <out
 run -clock cycles -stats stats.json
 grep -q '"vm_exits": *10' stats.json || fail "-stats counts other VM exits than 10: $(cat stats.json)"
+run -clock cycles -dump-jit 0x100000-0x1fffff -D native
+grep -q '^block 0000000000[0-9a-f]*, physical' native && grep -q 'budget' native &&
+    grep -q '^cold:' native || fail "-dump-jit shows no native code: $(head -n 3 native)"
+"$nidus" -clock cycles -perfmap </dev/null >out &
+map=/tmp/perf-$!.map
+wait $! || fail "-perfmap: status $?"
+grep -q '^[0-9a-f]* [0-9a-f]* nidus:enter$' "$map" && grep -q ' guest:00000000001[0-9a-f]*$' "$map" ||
+    fail "-perfmap names nothing in $map"
+rm -f "$map"
 ended 0 '-lockstep: no difference in [0-9]* cycles, [0-9]* comparisons; the guest powered off' \
     -lockstep 1000
 [[ $(wc -l <err) == 1 ]] && cmp -s out first || fail "-lockstep: the guest says something else"
@@ -108,6 +117,9 @@ refused 2 "-machine: there is no machine 'pc'" -machine pc
 refused 2 "-accel: there is no engine 'kvm'; use native or interp" -accel kvm
 refused 2 "-machine: there is no engine 'warp'" -machine q35,accel=warp
 refused 2 '-code-cache: .*1M to 1G' -code-cache 4K
+refused 2 "-dump-jit: 'main' is not a number" -dump-jit main
+refused 2 '-dump-jit: .*the end lies before the start' -dump-jit 0x2000-0x1000
+refused 2 '-lockstep: -dump-jit does not go with it' -lockstep on -dump-jit 0
 refused 2 '-lockstep: .*is not a number' -lockstep always
 refused 2 '-lockstep: .*,for=CYCLES' -lockstep on,until=5
 refused 2 '-lockstep: -trace does not go with it' -lockstep on -trace vmx_exit

@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/assert.h"
+#include "base/native_time.h"
 #include "cpu/exec.h"
+#include "cpu/jit/dump.h"
 #include "cpu/jit/jit_state.h"
+#include "cpu/jit/perf_map.h"
 #include "cpu/jit/x64.h"
 
 enum { STUB_BYTES = 16 << 10, CHUNK_ALIGN = 4096 };
@@ -197,18 +199,10 @@ static struct native_block *native_new(struct jit *jit, struct block *b)
 
 /* ---- struct native_ops ---- */
 
-static uint64_t native_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static bool jit_translate(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
-    uint64_t begin = native_clock();
+    uint64_t begin = native_ns();
     struct native_block *nb;
     struct chunk *c;
     struct x64_buf hot, cold;
@@ -237,7 +231,11 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     jit->stats.live++;
     jit->stats.guest_bytes += b->bytes;
     jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
-    jit->stats.translate_ns += native_clock() - begin;
+    jit->stats.translate_ns += native_ns() - begin;
+    if (jit->perf_map)
+        perf_map_block(jit, nb, cpu->rip);
+    if (jit->dump.out && cpu->rip <= jit->dump.last && jit->dump.first < cpu->rip + b->bytes)
+        jit_dump_block(jit, nb, cpu->rip, jit->dump.out);
     return true;
 }
 
@@ -296,8 +294,8 @@ static inline void budget_from_native(struct cpu *cpu)
 static void jit_run(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
-    uint64_t (*enter)(struct cpu *, const uint8_t *) =
-        (uint64_t(*)(struct cpu *, const uint8_t *))(uintptr_t)jit->stub.enter;
+    uint64_t (*enter)(struct cpu *, const uint8_t *) = (uint64_t(*)(struct cpu *, const uint8_t *))(
+                                                           uintptr_t)jit->stub.enter;
     uint64_t how;
 
     link_pending(cpu, b);
@@ -424,6 +422,11 @@ static uint8_t *jit_next(struct cpu *cpu)
     return to;
 }
 
+static inline void jit_count_call(struct jit *jit, unsigned id, uint32_t ref)
+{
+    (ref & REF_CALL ? jit->calls : jit->slow)[id]++;
+}
+
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
@@ -431,7 +434,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
     budget_from_native(cpu);
-    jit->calls[in->id]++;
+    jit_count_call(jit, in->id, ref);
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
@@ -449,7 +452,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint16_t needs;
 
     budget_from_native(cpu);
-    jit->calls[in->id]++;
+    jit_count_call(jit, in->id, ref);
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
     jit->index = ref & REF_INDEX;
@@ -515,6 +518,7 @@ bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
     b = (struct x64_buf){ jit->code.write, jit->code.run - jit->code.write };
     x64_make_stubs(jit, &b);
     ASSERT(b.at < jit->code.write + STUB_BYTES);
+    jit->stub_end = x64_here(&b);
     chunks_divide(jit);
     cpu->jit = jit;
     cpu->native.jump_table = (uint8_t *)jit->jumps;
@@ -538,9 +542,4 @@ void jit_detach(struct cpu *cpu)
     free(jit->by_id);
     free(jit->free_ids);
     free(jit);
-}
-
-void jit_get_stats(const struct cpu *cpu, struct jit_stats *out)
-{
-    *out = cpu->jit ? cpu->jit->stats : (struct jit_stats){ 0 };
 }

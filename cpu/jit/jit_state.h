@@ -52,11 +52,19 @@ struct chunk {
     struct native_block *first;
 };
 
+/* pieces of native code that all blocks share, in the order of their addresses */
+#define JIT_STUB_LIST(X) X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm)
+
 /* what native code tells the run loop: 2 low bits, and a number above */
 enum { EXIT_RIP, EXIT_LINK, EXIT_BUDGET, EXIT_SHIFT = 2 };
 
 /* how native code names an instruction: the block's id << 8, REF_*, its index */
 enum { REF_INDEX = 63, REF_CALL = 64 /* no emitter */, REF_SAVED = 128, REF_SHIFT = 8 };
+
+/* where the native code of each instruction begins; NULL: it has none of its own */
+struct jit_marks {
+    const uint8_t *hot[BLOCK_MAX_INSNS + 1], *cold[BLOCK_MAX_INSNS + 1];
+};
 
 struct jit {
     struct cpu *cpu;
@@ -70,14 +78,23 @@ struct jit {
     uint32_t id_count, id_capacity;
     uint32_t *free_ids;
     uint32_t free_count;
-    struct link *pending;  /* left through it: to be linked with the next block */
-    struct insn alone[2];  /* one instruction, then back */
-    unsigned index;        /* of the instruction in alone[0] */
+    struct link *pending; /* left through it: to be linked with the next block */
+    struct insn alone[2]; /* one instruction, then back */
+    unsigned index;       /* of the instruction in alone[0] */
     struct jit_stats stats;
-    uint64_t calls[INSN_COUNT]; /* of interpreter functions, slow paths among them */
-    /* stubs, where they run */
+    uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
+    uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */
+    struct jit_marks *marks;    /* x64_translate fills them in, if not NULL */
     struct {
-        uint8_t *enter, *exit, *exit_rip, *insn, *end, *lookup, *load_xmm;
+        FILE *out; /* blocks from `first` to `last` are shown as they are translated; or NULL */
+        uint64_t first, last;
+    } dump;
+    FILE *perf_map; /* or NULL */
+    const uint8_t *stub_end;
+    struct { /* where they run */
+#define STUB(name) uint8_t *name;
+        JIT_STUB_LIST(STUB)
+#undef STUB
     } stub;
 };
 

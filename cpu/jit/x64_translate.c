@@ -34,11 +34,23 @@ static void x64_call_instruction(struct x64 *e, struct x64_buf *b, uint32_t ref)
         x64_call(b, e->jit->stub.load_xmm);
 }
 
+/* for those who look at code: where that of this instruction begins */
+static void x64_mark(const struct x64 *e)
+{
+    if (e->jit->marks)
+        e->jit->marks->hot[e->at] = x64_here(&e->hot);
+}
+
 /* where the look-ups that miss go */
 static void x64_slow_paths(struct x64 *e)
 {
+    struct jit_marks *marks = e->jit->marks;
+
     for (unsigned i = 0; i < e->slow_count; i++) {
         const struct x64_slow *s = &e->slow[i];
+
+        if (marks && !marks->cold[s->ref & REF_INDEX])
+            marks->cold[s->ref & REF_INDEX] = x64_here(&e->cold);
 
         for (unsigned k = 0; k < s->count; k++)
             x64_patch(s->site[k], e->cold.at);
@@ -119,11 +131,15 @@ static void x64_try(const struct x64 *e, struct x64_use *use)
 /* A group, twice: where its look-up misses, each access has its own. */
 static void x64_group(struct x64 *e, const struct x64_group *g)
 {
-    uint8_t *miss = x64_group_look_up(e, g), *back = NULL;
-    struct x64_buf hot = e->hot;
-    uint16_t valid = e->valid, valid_cold;
+    uint8_t *miss, *back = NULL;
+    uint16_t valid, valid_cold;
     bool saved = e->saved;
+    struct x64_buf hot;
 
+    x64_mark(e);
+    miss = x64_group_look_up(e, g);
+    hot = e->hot;
+    valid = e->valid;
     x64_patch(miss, e->cold.at);
     e->hot = e->cold;
     e->shares = false;
@@ -141,8 +157,11 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
     e->valid = valid;
     e->saved = saved;
     e->shares = e->shared_in_rax = true;
-    for (e->at = g->first; e->at <= g->last; e->at++)
+    for (e->at = g->first; e->at <= g->last; e->at++) {
+        if (e->at > g->first) /* the first begins with the look-up */
+            x64_mark(e);
         x64_instruction(e);
+    }
     e->shares = false;
     if (back) {
         x64_patch(back, e->hot.at);
@@ -182,6 +201,7 @@ bool x64_translate(struct jit *jit, const struct block *b, struct native_block *
             if (x64_find_group(&e, e.at, &g)) {
                 x64_group(&e, &g);
             } else {
+                x64_mark(&e);
                 x64_instruction(&e);
                 e.at++;
             }
