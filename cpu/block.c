@@ -148,7 +148,7 @@ static void block_retire(struct cpu *cpu, struct block *b)
 {
     if (!b->native)
         return;
-    if (b->code)
+    if (b->natives)
         cpu->native_ops->retired(cpu, b);
     hash_remove(cpu->blocks, b);
     for (unsigned i = 0; i < b->count; i++)

@@ -23,7 +23,8 @@ struct block {
     uint16_t bytes;
     uint32_t heat;             /* how often the interpreter has run it */
     uint8_t *code;             /* native code, or NULL */
-    struct native_block *translated; /* of cpu/jit */
+    struct native_block *translated; /* of cpu/jit: the path that it begins */
+    struct native_block *natives;    /* all paths that it is a part of */
     struct block *hash_next;
     struct block *page_next[2]; /* on the code page of the first and of the last byte */
     struct insn insns[];        /* count, and one that leaves the block; a block whose only
@@ -43,6 +44,16 @@ enum { BLOCK_HASH_SIZE = 1 << 16 };
 static inline unsigned block_hash(uintptr_t native, uint32_t key)
 {
     return (unsigned)(native ^ native >> 15 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
+}
+
+/* the block whose first byte is at `native`, if there is one */
+static inline struct block *block_lookup(const struct cpu *cpu, uintptr_t native, uint32_t key)
+{
+    struct block *b = cpu->block_hash[block_hash(native, key)];
+
+    while (b && (b->native != native || b->key != key))
+        b = b->hash_next;
+    return b;
 }
 
 /* The block at cpu->rip for cpu->key; builds it if there is none. Unwinds on a fetch fault. */

@@ -19,8 +19,9 @@ bool jit_again(struct jit *jit, const struct native_block *nb, struct again *a)
 {
     size_t before = (uintptr_t)nb->code & ~PAGE_MASK, apart = (size_t)(nb->cold - nb->code);
     struct x64_buf hot, cold;
+    unsigned n = 0;
 
-    *a = (struct again){ .size = before + apart + JIT_BLOCK_MAX, .nb = *nb };
+    *a = (struct again){ .size = before + apart + JIT_BLOCK_MAX };
     a->map = mmap(NULL, a->size, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (a->map == MAP_FAILED)
@@ -30,7 +31,11 @@ bool jit_again(struct jit *jit, const struct native_block *nb, struct again *a)
     hot = (struct x64_buf){ a->map + before, nb->code - a->hot };
     cold = (struct x64_buf){ a->map + before + apart, hot.bias };
     jit->marks = &a->marks;
-    x64_translate(jit, nb->b, &a->nb, &hot, &cold);
+    for (const struct native_block *at = nb; at; at = at->follows, n++) {
+        a->nb[n] = *at;
+        a->nb[n].follows = at->follows ? &a->nb[n + 1] : NULL;
+    }
+    x64_translate(jit, a->nb, &hot, &cold);
     jit->marks = NULL;
     a->hot_bytes = (size_t)(hot.at - a->hot);
     a->cold_bytes = (size_t)(cold.at - a->cold);
@@ -105,7 +110,7 @@ static void name_target(const struct jit *jit, const struct native_block *nb, co
     for (uint32_t i = 0; i < jit->id_count; i++) {
         const struct native_block *other = jit->by_id[i];
 
-        if (other && other->b && other->code == to)
+        if (other && !other->stale && other->code == to)
             fprintf(out, "  ; block at physical %" PRIx64, other->b->pa);
     }
 }
@@ -230,37 +235,34 @@ static const uint8_t *mark_after(const uint8_t *const *marks, unsigned at, unsig
 }
 
 static void show_hot(struct jit *jit, const struct native_block *nb, const struct again *a,
-                     csh handles[2], const struct flow *flow, uint64_t rip, FILE *out)
+                     csh handles[2], const struct flow_path *path, const struct flow *flow,
+                     uint64_t rip, FILE *out)
 {
-    const struct block *b = nb->b;
     const uint8_t *end = nb->code + nb->hot_bytes;
 
-    show_native(jit, nb, handles[1], nb->code, mark_after(a->marks.hot, -1u, b->count, end), out);
-    for (unsigned i = 0; i < b->count; i++) {
-        const uint8_t *from = a->marks.hot[i];
+    show_native(jit, nb, handles[1], nb->code, mark_after(a->marks.hot, -1u, path->insns, end),
+                out);
+    for (unsigned k = 0; k < path->count; k++) {
+        const struct block *b = path->b[k];
+        uint64_t begin = (rip & PAGE_MASK) + (b->pa & ~PAGE_MASK);
 
-        show_guest(handles[0], b, i, flow, rip, out);
-        if (from)
-            show_native(jit, nb, handles[1], from, mark_after(a->marks.hot, i, b->count, end), out);
+        if (k > 0)
+            fprintf(out, "then block %016" PRIx64 ", %u cycles\n", begin, b->cost);
+        for (unsigned i = 0; i < b->count; i++) {
+            const uint8_t *from = a->marks.hot[path->first[k] + i];
+
+            show_guest(handles[0], b, i, flow + path->first[k], begin, out);
+            if (from)
+                show_native(jit, nb, handles[1], from,
+                            mark_after(a->marks.hot, path->first[k] + i, path->insns, end), out);
+        }
     }
 }
 
-static void show_cold(struct jit *jit, const struct native_block *nb, const struct again *a,
-                      csh native, uint64_t rip, FILE *out)
+static void show_cold(struct jit *jit, const struct native_block *nb, csh native, FILE *out)
 {
-    const struct block *b = nb->b;
-    const uint8_t *end = nb->cold + nb->cold_bytes;
-
     fprintf(out, "cold:\n");
-    show_native(jit, nb, native, nb->cold, mark_after(a->marks.cold, -1u, b->count, end), out);
-    for (unsigned i = 0; i < b->count; i++) {
-        const uint8_t *from = a->marks.cold[i], *to = mark_after(a->marks.cold, i, b->count, end);
-
-        if (!from || from == to)
-            continue;
-        fprintf(out, "%016" PRIx64 "\n", rip + b->insns[i].start);
-        show_native(jit, nb, native, from, to, out);
-    }
+    show_native(jit, nb, native, nb->cold, nb->cold + nb->cold_bytes, out);
 }
 
 static bool open_handles(csh handles[2])
@@ -279,7 +281,8 @@ static bool open_handles(csh handles[2])
 void jit_dump_block(struct jit *jit, const struct native_block *nb, uint64_t rip, FILE *out)
 {
     const struct block *b = nb->b;
-    struct flow flow[BLOCK_MAX_INSNS + 1];
+    struct flow flow[PATH_MAX_INSNS];
+    struct flow_path path;
     struct again a;
     csh handles[2];
 
@@ -290,7 +293,8 @@ void jit_dump_block(struct jit *jit, const struct native_block *nb, uint64_t rip
         cs_close(&handles[1]);
         return;
     }
-    flow_analyse(jit->flow, b, flow);
+    jit_path(nb, &path);
+    flow_analyse_path(jit->flow, &path, flow);
     fprintf(out,
             "block %016" PRIx64 ", physical %" PRIx64 "%s%s%s%s: %u instructions, %u bytes, %u "
             "cycles; native code: %u bytes, %u cold\n",
@@ -299,16 +303,15 @@ void jit_dump_block(struct jit *jit, const struct native_block *nb, uint64_t rip
             b->key & KEY_SSE_TRAPS ? ", SSE traps" : "", b->count, b->bytes, b->cost, nb->hot_bytes,
             nb->cold_bytes);
     if (a.hot_bytes == nb->hot_bytes && a.cold_bytes == nb->cold_bytes) {
-        show_hot(jit, nb, &a, handles, flow, rip, out);
-        show_cold(jit, nb, &a, handles[1], rip, out);
+        show_hot(jit, nb, &a, handles, &path, flow, rip, out);
+        show_cold(jit, nb, handles[1], out);
     } else {
         fprintf(out, "translated again, it comes out differently: %zu bytes, %zu cold\n",
                 a.hot_bytes, a.cold_bytes);
         for (unsigned i = 0; i < b->count; i++)
             show_guest(handles[0], b, i, flow, rip, out);
         show_native(jit, nb, handles[1], nb->code, nb->code + nb->hot_bytes, out);
-        fprintf(out, "cold:\n");
-        show_native(jit, nb, handles[1], nb->cold, nb->cold + nb->cold_bytes, out);
+        show_cold(jit, nb, handles[1], out);
     }
     jit_again_done(&a);
     cs_close(&handles[0]);
@@ -345,7 +348,7 @@ static unsigned dump_page(struct jit *jit, uint64_t first, uint64_t last, uint64
         struct native_block *nb = jit->by_id[i];
         uint64_t begin;
 
-        if (!nb || !nb->b || (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
+        if (!nb || nb->stale || nb != nb->head || (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
             continue;
         begin = (first & PAGE_MASK) + (nb->b->pa & ~PAGE_MASK);
         if (begin <= last && first < begin + nb->b->bytes)

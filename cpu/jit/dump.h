@@ -11,7 +11,7 @@ struct again {
     size_t size;
     const uint8_t *hot, *cold; /* the bytes, without the links that have been made since */
     size_t hot_bytes, cold_bytes;
-    struct native_block nb;
+    struct native_block nb[PATH_MAX_BLOCKS];
     struct jit_marks marks;
 };
 bool jit_again(struct jit *jit, const struct native_block *nb, struct again *a);

@@ -128,16 +128,43 @@ static uint16_t flow_undefined(const struct flow *f, const struct insn *in)
 
 /* ---- the analysis ---- */
 
+/* ---- paths ---- */
+
+bool flow_path_add(struct flow_path *p, const struct block *b)
+{
+    if (p->count == PATH_MAX_BLOCKS || p->insns + b->count > PATH_MAX_INSNS)
+        return false;
+    if (p->insns > 0)
+        p->ends[p->insns - 1] = true;
+    p->b[p->count] = b;
+    p->first[p->count++] = p->insns;
+    for (unsigned i = 0; i < b->count; i++) {
+        p->in[p->insns] = &b->insns[i];
+        p->ends[p->insns++] = false;
+    }
+    return true;
+}
+
+bool flow_is_jcc(const struct insn *in)
+{
+    const struct insn_row *row = &insn_rows[in->id];
+
+    return (row->op[0] == OP_Jb || row->op[0] == OP_Jz) && row->reads && in->id != INSN_LOOPE &&
+           in->id != INSN_LOOPNE;
+}
+
 /* Must the flags be saved after instruction i, which defines some? All later instructions have been
  * decided already. */
-static bool flow_must_save(const struct block *b, const struct flow *flow, unsigned i)
+static bool flow_must_save(const struct flow_path *p, const struct flow *flow, unsigned i)
 {
     unsigned source[2];
-    bool replays = flow_replayable(flow[i].row->rule) && flow_sources(&flow[i], &b->insns[i], source);
-    bool native = true; /* still in the native flags */
-    uint16_t left = FL_OSZAPC, undefined = flow_undefined(&flow[i], &b->insns[i]);
+    bool replays = flow_replayable(flow[i].row->rule) && flow_sources(&flow[i], p->in[i], source);
+    bool native = !p->ends[i]; /* still in the native flags */
+    uint16_t left = FL_OSZAPC, undefined = flow_undefined(&flow[i], p->in[i]);
 
-    for (unsigned j = i + 1; j < b->count; j++) {
+    if (p->ends[i] && !replays)
+        return true;
+    for (unsigned j = i + 1; j < p->insns; j++) {
         const struct flow *f = &flow[j];
 
         if (!f->row)
@@ -160,23 +187,33 @@ static bool flow_must_save(const struct block *b, const struct flow *flow, unsig
             left &= (uint16_t)~f->must;
         }
         for (unsigned k = 0; k < 2 && replays; k++)
-            replays = source[k] == REG_COUNT || !flow_writes(f, &b->insns[j], source[k]);
+            replays = source[k] == REG_COUNT || !flow_writes(f, p->in[j], source[k]);
         if (f->row->traits & FLOW_FAULTS)
             native = false; /* a division */
+        if (p->ends[j]) {
+            bool whole = flow[i].must == FL_OSZAPC && left == FL_OSZAPC && !undefined;
+
+            if (!replays || (flow_is_jcc(p->in[j]) && !(native && whole)))
+                return true;
+            native = false;
+        }
     }
     return true;
 }
 
-void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow)
+void flow_analyse_path(const struct flow_table *t, const struct flow_path *p, struct flow *flow)
 {
     uint16_t live = FL_OSZAPC;
+    unsigned block = p->count - 1;
 
-    for (unsigned i = b->count; i-- > 0;) {
-        const struct insn *in = &b->insns[i];
+    for (unsigned i = p->insns; i-- > 0;) {
+        const struct insn *in = p->in[i];
         struct flow *f = &flow[i];
         unsigned rule, traits;
 
-        *f = (struct flow){ .row = flow_row_for(t, b, in), .live = live };
+        if (i < p->first[block])
+            block--;
+        *f = (struct flow){ .row = flow_row_for(t, p->b[block], in), .live = live };
         rule = f->row ? f->row->rule : RULE_CALL;
         traits = f->row ? f->row->traits : 0;
         f->reads = flow_reads(in, rule);
@@ -184,13 +221,21 @@ void flow_analyse(const struct flow_table *t, const struct block *b, struct flow
         f->calls = !f->row || traits & (FLOW_STACK | FLOW_FAULTS) ||
                    (in->flags & IN_MEM && !(traits & FLOW_NO_ACCESS));
         if (f->must)
-            f->save = flow_must_save(b, flow, i);
+            f->save = flow_must_save(p, flow, i);
         if (rule == RULE_BY_CL && (f->save || f->live))
             f->reads = FL_OSZAPC;
         if (f->save) /* of all flags: those that it does not define come from before */
             live = FL_OSZAPC;
         live = (uint16_t)((live & ~f->must) | f->reads);
     }
+}
+
+void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow)
+{
+    struct flow_path p = { 0 };
+
+    flow_path_add(&p, b);
+    flow_analyse_path(t, &p, flow);
 }
 
 void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes)
@@ -237,8 +282,8 @@ static void flow_replay_one(struct flags *f, const struct insn *in, const struct
     }
 }
 
-uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
-                     const uint64_t *r)
+uint64_t flow_replay_path(const struct flow_path *p, const struct flow *flow, unsigned at,
+                          uint64_t saved, const uint64_t *r)
 {
     struct flags f;
     unsigned first = at;
@@ -248,6 +293,15 @@ uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at
         first--;
     for (unsigned i = first; i < at; i++)
         if (flow[i].must)
-            flow_replay_one(&f, &b->insns[i], flow[i].row, r);
+            flow_replay_one(&f, p->in[i], flow[i].row, r);
     return flags_get(&f);
+}
+
+uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
+                     const uint64_t *r)
+{
+    struct flow_path p = { 0 };
+
+    flow_path_add(&p, b);
+    return flow_replay_path(&p, flow, at, saved, r);
 }

@@ -64,7 +64,28 @@ extern const uint8_t native_high_bytes;
 struct flow_table; /* by enum insn_id */
 struct flow_table *flow_table_create(void);
 
-/* fills flow[0] to flow[b->count - 1] */
+enum { PATH_MAX_BLOCKS = 8, PATH_MAX_INSNS = 128 };
+
+/* Blocks that follow one another: each but the last goes on to the next, by the branch that ends it
+ * or by falling through. Where such a branch is conditional, its other way is a side exit, at which
+ * flags that are not saved are still in the native flags. Between two blocks the budget is looked
+ * at, so that flags are saved there, or can be replayed. */
+struct flow_path {
+    unsigned count, insns;
+    const struct block *b[PATH_MAX_BLOCKS];
+    unsigned first[PATH_MAX_BLOCKS];       /* index of the block's first instruction */
+    const struct insn *in[PATH_MAX_INSNS]; /* all instructions */
+    bool ends[PATH_MAX_INSNS];             /* the last of a block that is not the path's last */
+};
+
+/* append a block; false: it is too much */
+bool flow_path_add(struct flow_path *p, const struct block *b);
+/* one of the sixteen Jcc? */
+bool flow_is_jcc(const struct insn *in);
+
+/* fills flow[0] to flow[path->insns - 1] */
+void flow_analyse_path(const struct flow_table *t, const struct flow_path *p, struct flow *flow);
+/* the same for a path of one block */
 void flow_analyse(const struct flow_table *t, const struct block *b, struct flow *flow);
 
 /* does an instruction with a row change this general register? */
@@ -76,5 +97,7 @@ void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *n
 
 /* The RFLAGS image of the arithmetic flags before instruction `at`, from those that were saved last
  * (an RFLAGS image too) and the registers as they are there. */
+uint64_t flow_replay_path(const struct flow_path *p, const struct flow *flow, unsigned at,
+                          uint64_t saved, const uint64_t *r);
 uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
                      const uint64_t *r);

@@ -9,6 +9,7 @@
 #include "cpu/exec.h"
 #include "cpu/jit/dump.h"
 #include "cpu/jit/jit_state.h"
+#include "cpu/jit/path.h"
 #include "cpu/jit/perf_map.h"
 #include "cpu/jit/x64.h"
 
@@ -44,7 +45,7 @@ static void jump_enter(struct jit *jit, const struct block *b)
     *jump_at(jit, b->native) = (struct jump_entry){ jump_tag(b->native, b->key), b->code };
 }
 
-static void jump_forget(struct jit *jit, const struct block *b)
+void jump_forget(struct jit *jit, const struct block *b)
 {
     struct jump_entry *j = jump_at(jit, b->native);
 
@@ -69,7 +70,7 @@ static void unlink_one(struct jit *jit, struct link *l)
 }
 
 /* nothing leads to nb any more, and nb leads nowhere */
-static void native_isolate(struct jit *jit, struct native_block *nb)
+void native_isolate(struct jit *jit, struct native_block *nb)
 {
     while (nb->in) {
         struct link *l = nb->in;
@@ -129,13 +130,8 @@ static void chunk_empty(struct jit *jit, struct chunk *c)
         struct native_block *nb = c->first;
 
         c->first = nb->next;
-        if (nb->b) {
-            native_isolate(jit, nb);
-            jump_forget(jit, nb->b);
-            nb->b->code = NULL;
-            nb->b->translated = NULL;
-            nb->b->heat = 0;
-            jit->stats.live--;
+        if (!nb->stale) {
+            path_drop(jit, nb->head);
             jit->stats.evictions++;
         }
         native_free(jit, nb);
@@ -176,7 +172,7 @@ static void chunks_divide(struct jit *jit)
     }
 }
 
-static struct native_block *native_new(struct jit *jit, struct block *b)
+struct native_block *native_new(struct jit *jit, struct block *b)
 {
     struct native_block *nb = calloc(1, sizeof *nb);
 
@@ -194,6 +190,7 @@ static struct native_block *native_new(struct jit *jit, struct block *b)
     }
     jit->by_id[nb->id] = nb;
     nb->b = b;
+    nb->head = nb;
     return nb;
 }
 
@@ -217,13 +214,18 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     cold = (struct x64_buf){ c->cold, hot.bias };
     nb->code = x64_here(&hot);
     nb->cold = x64_here(&cold);
-    x64_translate(jit, b, nb, &hot, &cold);
+    path_build(jit, nb);
+    x64_translate(jit, nb, &hot, &cold);
     nb->hot_bytes = (uint32_t)(hot.at - c->hot);
     nb->cold_bytes = (uint32_t)(cold.at - c->cold);
     c->hot = (uint8_t *)align_up((uintptr_t)hot.at, 16);
     c->cold = cold.at;
-    nb->next = c->first;
-    c->first = nb;
+    for (struct native_block *at = nb; at; at = at->follows) {
+        at->same = at->b->natives;
+        at->b->natives = at;
+        at->next = c->first;
+        c->first = at;
+    }
     b->code = nb->code;
     b->translated = nb;
     jump_enter(jit, b);
@@ -265,13 +267,30 @@ static void jit_bad_target(struct cpu *cpu, struct native_block *nb)
     raise_gp(cpu, 0);
 }
 
+/* the flags before instruction `at` of the block, the registers being as they were there */
+static void jit_recover(struct cpu *cpu, const struct native_block *nb, unsigned at,
+                        const uint64_t *r)
+{
+    struct flow flow[PATH_MAX_INSNS];
+    struct flow_path path;
+
+    jit_path(nb->head, &path);
+    flow_analyse_path(cpu->jit->flow, &path, flow);
+    flags_set(&cpu->flags, flow_replay_path(&path, flow, nb->first + at,
+                                            flags_unpack(cpu->native.flags), r));
+}
+
+/* the last block of the path whose code this is */
 static struct native_block *native_at(struct jit *jit, const uint8_t *code)
 {
     for (uint32_t i = 0; i < jit->id_count; i++) {
         struct native_block *nb = jit->by_id[i];
 
-        if (nb && code >= nb->code && code <= nb->code + nb->hot_bytes)
-            return nb;
+        if (!nb || nb != nb->head || code < nb->code || code > nb->code + nb->hot_bytes)
+            continue;
+        while (nb->follows)
+            nb = nb->follows;
+        return nb;
     }
     return NULL;
 }
@@ -296,6 +315,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
     struct jit *jit = cpu->jit;
     uint64_t (*enter)(struct cpu *, const uint8_t *) = (uint64_t(*)(struct cpu *, const uint8_t *))(
                                                            uintptr_t)jit->stub.enter;
+    struct native_block *nb;
     uint64_t how;
 
     link_pending(cpu, b);
@@ -317,7 +337,10 @@ static void jit_run(struct cpu *cpu, struct block *b)
         break;
     }
     case EXIT_BUDGET:
-        b = jit->by_id[how >> EXIT_SHIFT]->b;
+        nb = jit->by_id[how >> EXIT_SHIFT];
+        b = nb->b;
+        if (nb != nb->head) /* in the middle of a path flags may not have been saved */
+            jit_recover(cpu, nb, 0, cpu->r);
         cpu->rip = cpu->native.page + (b->pa & ~PAGE_MASK);
         cpu->budget += b->cost;
         cpu->insn_count -= b->count;
@@ -333,14 +356,8 @@ static void jit_run(struct cpu *cpu, struct block *b)
 
 static void jit_retired(struct cpu *cpu, struct block *b)
 {
-    struct native_block *nb = b->translated;
-
-    native_isolate(cpu->jit, nb);
-    jump_forget(cpu->jit, b);
-    nb->b = NULL;
-    b->code = NULL;
-    b->translated = NULL;
-    cpu->jit->stats.live--;
+    while (b->natives)
+        path_drop(cpu->jit, b->natives->head);
 }
 
 static void jit_flushed(struct cpu *cpu)
@@ -365,19 +382,10 @@ static void jit_flushed(struct cpu *cpu)
     jit->stats.live = 0;
 }
 
-/* the flags before instruction `at` of the block, the registers being as they were there */
-static void jit_recover(struct cpu *cpu, const struct block *b, unsigned at, const uint64_t *r)
-{
-    struct flow flow[BLOCK_MAX_INSNS + 1];
-
-    flow_analyse(cpu->jit->flow, b, flow);
-    flags_set(&cpu->flags, flow_replay(b, flow, at, flags_unpack(cpu->native.flags), r));
-}
-
 static void jit_sync(struct cpu *cpu)
 {
     cpu->native.pending = false;
-    jit_recover(cpu, cpu->block, cpu->jit->index, cpu->r);
+    jit_recover(cpu, cpu->jit->running, cpu->jit->index, cpu->r);
 }
 
 static const struct native_ops jit_ops = {
@@ -445,7 +453,8 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
-    struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
+    struct native_block *nb = jit->by_id[ref >> REF_SHIFT];
+    struct block *b = nb->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
     bool writes, reads;
     uint64_t before[16];
@@ -456,13 +465,14 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
     jit->index = ref & REF_INDEX;
+    jit->running = nb;
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     cpu->native.pending = !reads;
     if (reads && ref & (REF_CALL | REF_SAVED))
         flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     else if (reads)
-        jit_recover(cpu, b, jit->index, cpu->r);
+        jit_recover(cpu, nb, jit->index, cpu->r);
     else
         memcpy(before, cpu->r, sizeof before);
     jit->alone[0] = *in;
@@ -472,13 +482,13 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     settle(cpu);
     if (writes)
         cpu->native.flags = flags_pack(flags_get(&cpu->flags));
-    if (likely(b->native && cpu->mmu.fetch_page == cpu->native.page)) {
+    if (likely(!nb->stale && cpu->mmu.fetch_page == cpu->native.page)) {
         budget_to_native(cpu);
         return NULL;
     }
-    /* the block has been written to, or the page may have changed: the interpreter goes on */
+    /* a block of the path has been written to, or the page may have changed: the interpreter goes on */
     if (!writes && !reads)
-        jit_recover(cpu, b, jit->index, before);
+        jit_recover(cpu, nb, jit->index, before);
     in[1].exec(cpu, in + 1);
     return jit_next(cpu);
 }

@@ -33,8 +33,16 @@ struct link {
     bool branch;                    /* taken by a branch, which checks its target */
 };
 
+/* A block as a part of a path. The first one of a path can be entered; it has the code of all. A
+ * block can be the first of one path (struct block, `translated`) and a part of many. */
 struct native_block {
-    struct block *b; /* NULL when stale */
+    struct block *b;
+    struct native_block *head;    /* first of the path */
+    struct native_block *follows; /* next of the path, or NULL */
+    struct native_block *same;    /* next of those of b */
+    unsigned first;               /* index of its first instruction in the path */
+    bool taken;                   /* goes on by the taken branch, not by what is behind */
+    bool stale;                   /* not to be entered any more */
     uint8_t *code;
     uint32_t id;
     uint32_t hot_bytes, cold_bytes;
@@ -63,7 +71,7 @@ enum { REF_INDEX = 63, REF_CALL = 64 /* no emitter */, REF_SAVED = 128, REF_SHIF
 
 /* where the native code of each instruction begins; NULL: it has none of its own */
 struct jit_marks {
-    const uint8_t *hot[BLOCK_MAX_INSNS + 1], *cold[BLOCK_MAX_INSNS + 1];
+    const uint8_t *hot[PATH_MAX_INSNS], *cold[PATH_MAX_INSNS];
 };
 
 struct jit {
@@ -80,7 +88,8 @@ struct jit {
     uint32_t free_count;
     struct link *pending; /* left through it: to be linked with the next block */
     struct insn alone[2]; /* one instruction, then back */
-    unsigned index;       /* of the instruction in alone[0] */
+    unsigned index;       /* of the instruction in alone[0], in its block, ... */
+    struct native_block *running; /* ... which is this one */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
     uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */
@@ -97,6 +106,9 @@ struct jit {
 #undef STUB
     } stub;
 };
+
+/* the blocks of a path, for the analysis */
+void jit_path(const struct native_block *head, struct flow_path *path);
 
 /* C code that native code calls: what goes on afterwards, or NULL: where it came from */
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);

@@ -36,7 +36,7 @@ struct x64_operand {
     struct x64_mem m;
 };
 
-enum { X64_SLOW_SITES = 4, X64_SLOW_PATHS = 2 * BLOCK_MAX_INSNS };
+enum { X64_SLOW_SITES = 4, X64_SLOW_PATHS = 2 * PATH_MAX_INSNS };
 
 /* An instruction that needs the interpreter, found while its native code runs. Made when the rest
  * of the block is there. */
@@ -46,7 +46,8 @@ struct x64_slow {
     bool ends;     /* it is the last of its block */
     bool reload;   /* the native flags are wanted afterwards */
     uint32_t ref;
-    uint8_t *back; /* as written */
+    unsigned index; /* of the instruction in the path */
+    uint8_t *back;  /* as written */
 };
 
 /* The guest memory that an instruction accesses, as a trial of its emitter has shown. */
@@ -69,14 +70,19 @@ struct x64_group {
     int32_t low, high; /* bytes from the register's value at first */
 };
 
-/* what is being translated */
+/* WAY_END: it is the last of its path */
+enum x64_way { WAY_END, WAY_TAKEN, WAY_BEHIND };
+
+/* what is being translated: a path, and in it a block */
 struct x64 {
     struct jit *jit;
     const struct block *b;
     struct native_block *nb;
+    enum x64_way way; /* how the block goes on to the next of its path */
     struct x64_buf hot, cold;
-    struct flow flow[BLOCK_MAX_INSNS + 1];
-    unsigned at;        /* the instruction */
+    const struct flow *flow; /* of the block's instructions */
+    unsigned at;        /* the instruction of the block */
+    unsigned first;     /* index of the block's first instruction in the path */
     uint16_t valid;     /* FL_*: guest flags that the native flags hold */
     bool saved;         /* cpu->native.flags is current */
     bool self_saved;    /* the emitter has saved the flags that it was to save */
@@ -150,6 +156,8 @@ void x64_need_flags(struct x64 *e, uint16_t flags, struct x64_operand *o);
 /* before an instruction that defines only some: the others, if they are to survive */
 void x64_pass_flags(struct x64 *e, struct x64_operand *o);
 void x64_save_flags(struct x64 *e);
+/* all flags, which are in the native ones, with code in any buffer */
+void x64_save_all(struct x64_buf *b);
 /* after a multiplication: the result's low half decides SF, ZF and PF */
 void x64_save_product(struct x64 *e, unsigned size, unsigned native);
 void x64_defined(struct x64 *e, uint16_t flags);
@@ -160,10 +168,13 @@ void x64_reload_flags(struct x64_buf *b);
  * later patched away. `site`: rel32 of that jump, filled in by the caller through x64_link_site */
 void x64_end_link(struct x64 *e, unsigned k, int64_t offset, bool branch);
 void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
+/* leave the path on a condition */
+void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch);
 void x64_end_indirect(struct x64 *e); /* to the address in rax */
 void x64_end_call(struct x64 *e);     /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */
-bool x64_translate(struct jit *jit, const struct block *b, struct native_block *nb,
-                   struct x64_buf *hot, struct x64_buf *cold);
+/* the path that begins with nb (nb->follows ...) */
+void x64_translate(struct jit *jit, struct native_block *nb, struct x64_buf *hot,
+                   struct x64_buf *cold);
 void x64_make_stubs(struct jit *jit, struct x64_buf *b);

@@ -4,6 +4,7 @@
  * finds the block and patches the jump. The page of the code stays the same, or the link is one to
  * another page: then a check in front looks at the TLB's fetch tag as the run loop would, and at what
  * physical page is there. */
+#include "base/assert.h"
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
 
@@ -82,6 +83,21 @@ void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind)
     if (!e->nb->link[0].site)
         e->nb->link[0].site = e->hot.at - 4;
     x64_end_link(e, 1, behind, false);
+}
+
+void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch)
+{
+    uint8_t *to = x64_link(e, k, offset, branch);
+    struct link *l = &e->nb->link[k];
+
+    x64_jcc(&e->hot, cc, x64_here(&e->cold));
+    if (!e->saved) {
+        ASSERT(e->valid == FL_OSZAPC);
+        x64_save_all(&e->cold);
+    }
+    x64_jmp(&e->cold, to);
+    if (!l->site)
+        l->site = e->cold.at - 4;
 }
 
 /* The stub returns to a jump of this block's own, which the native processor predicts by itself. */

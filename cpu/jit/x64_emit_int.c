@@ -746,9 +746,16 @@ static bool x64_cmovcc(struct x64 *e, const struct insn *in, unsigned cc)
 
 static bool x64_jcc_J(struct x64 *e, const struct insn *in, unsigned cc)
 {
+    int64_t taken = (int64_t)e->page_offset + (int64_t)in->imm;
+    int64_t behind = (int64_t)e->page_offset + in->start + in->length;
+
     x64_need_flags(e, e->flow[e->at].reads, NULL);
-    x64_end_jcc(e, cc, (int64_t)e->page_offset + (int64_t)in->imm,
-                (int64_t)e->page_offset + in->start + in->length);
+    if (e->way == WAY_TAKEN)
+        x64_side_exit(e, cc ^ 1, 1, behind, false);
+    else if (e->way == WAY_BEHIND)
+        x64_side_exit(e, cc, 0, taken, true);
+    else
+        x64_end_jcc(e, cc, taken, behind);
     return true;
 }
 
@@ -756,7 +763,8 @@ static bool x64_jcc_J(struct x64 *e, const struct insn *in, unsigned cc)
 
 static bool x64_jmp_J(struct x64 *e, const struct insn *in, unsigned arg)
 {
-    x64_end_link(e, 0, (int64_t)e->page_offset + (int64_t)in->imm, true);
+    if (e->way == WAY_END)
+        x64_end_link(e, 0, (int64_t)e->page_offset + (int64_t)in->imm, true);
     return true;
 }
 

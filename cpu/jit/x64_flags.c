@@ -52,6 +52,12 @@ static void x64_take_flags(struct x64_buf *b)
     x64_rr(b, 0x90 | OP_0F, SZ_8, 0, N_RAX);    /* seto al */
 }
 
+void x64_save_all(struct x64_buf *b)
+{
+    x64_take_flags(b);
+    x64_store(b, SZ_16, X64_FIELD(native.flags), N_RAX);
+}
+
 static void x64_put_flags(struct x64 *e)
 {
     x64_store(&e->hot, SZ_16, X64_FIELD(native.flags), N_RAX);

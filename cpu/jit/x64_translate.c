@@ -3,7 +3,7 @@
 #include "cpu/jit/x64.h"
 
 /* charge the block, or leave: budget used up */
-static void x64_prologue(struct x64 *e)
+static void x64_charge(struct x64 *e)
 {
     uint64_t charge = (uint64_t)e->b->cost << NATIVE_COUNT_BITS | e->b->count;
 
@@ -16,6 +16,12 @@ static void x64_prologue(struct x64 *e)
     x64_jcc(&e->hot, CC_S, x64_here(&e->cold));
     x64_mov_ri(&e->cold, N_RAX, (uint64_t)e->nb->id << EXIT_SHIFT | EXIT_BUDGET);
     x64_jmp(&e->cold, e->jit->stub.exit);
+    e->valid = 0;
+}
+
+static void x64_prologue(struct x64 *e)
+{
+    x64_charge(e);
     if (e->uses_xmm) {
         uint8_t *cold = x64_here(&e->cold);
 
@@ -38,7 +44,7 @@ static void x64_call_instruction(struct x64 *e, struct x64_buf *b, uint32_t ref)
 static void x64_mark(const struct x64 *e)
 {
     if (e->jit->marks)
-        e->jit->marks->hot[e->at] = x64_here(&e->hot);
+        e->jit->marks->hot[e->first + e->at] = x64_here(&e->hot);
 }
 
 /* where the look-ups that miss go */
@@ -49,8 +55,8 @@ static void x64_slow_paths(struct x64 *e)
     for (unsigned i = 0; i < e->slow_count; i++) {
         const struct x64_slow *s = &e->slow[i];
 
-        if (marks && !marks->cold[s->ref & REF_INDEX])
-            marks->cold[s->ref & REF_INDEX] = x64_here(&e->cold);
+        if (marks && !marks->cold[s->index])
+            marks->cold[s->index] = x64_here(&e->cold);
 
         for (unsigned k = 0; k < s->count; k++)
             x64_patch(s->site[k], e->cold.at);
@@ -72,6 +78,7 @@ static void x64_note_slow_path(struct x64 *e, uint32_t ref)
         return;
     ASSERT(e->slow_count < X64_SLOW_PATHS);
     e->now.ref = ref;
+    e->now.index = e->first + e->at;
     e->now.ends = e->ended;
     e->now.reload = e->valid != 0;
     e->now.back = e->hot.at;
@@ -169,48 +176,69 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
     }
 }
 
-static bool x64_block_uses_xmm(const struct x64 *e)
+static bool x64_path_uses_xmm(const struct flow *flow, unsigned insns)
 {
-    for (unsigned i = 0; i < e->b->count; i++)
-        if (e->flow[i].row && e->flow[i].row->traits & FLOW_XMM)
+    for (unsigned i = 0; i < insns; i++)
+        if (flow[i].row && flow[i].row->traits & FLOW_XMM)
             return true;
     return false;
 }
 
-bool x64_translate(struct jit *jit, const struct block *b, struct native_block *nb,
-                   struct x64_buf *hot, struct x64_buf *cold)
+static void x64_block(struct x64 *e)
 {
-    struct x64 e = { .jit = jit,
-                     .b = b,
-                     .nb = nb,
-                     .hot = *hot,
-                     .cold = *cold,
-                     .saved = true,
-                     .page_offset = b->pa & ~PAGE_MASK };
     struct x64_group g;
 
-    flow_analyse(jit->flow, b, e.flow);
-    e.uses_xmm = x64_block_uses_xmm(&e);
-    if (b->count == 2 && b->insns[1].flags & IN_CROSSES) {
-        x64_prologue(&e);
+    memset(e->use, 0, e->b->count * sizeof e->use[0]);
+    x64_try(e, e->use);
+    e->at = 0;
+    while (e->at < e->b->count && !e->ended) {
+        if (x64_find_group(e, e->at, &g)) {
+            x64_group(e, &g);
+        } else {
+            x64_mark(e);
+            x64_instruction(e);
+            e->at++;
+        }
+    }
+    if (!e->ended && e->way == WAY_END)
+        x64_end_link(e, 0, (int64_t)e->page_offset + e->b->bytes, false);
+}
+
+static void x64_begin_block(struct x64 *e, struct native_block *nb, const struct flow *flow,
+                            unsigned first)
+{
+    e->nb = nb;
+    e->b = nb->b;
+    e->way = !nb->follows ? WAY_END : nb->taken ? WAY_TAKEN : WAY_BEHIND;
+    e->page_offset = nb->b->pa & ~PAGE_MASK;
+    e->first = first;
+    e->flow = flow + first;
+    e->at = 0;
+}
+
+void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *hot,
+                   struct x64_buf *cold)
+{
+    struct x64 e = { .jit = jit, .hot = *hot, .cold = *cold, .saved = true };
+    struct flow flow[PATH_MAX_INSNS];
+    struct flow_path path;
+
+    jit_path(head, &path);
+    flow_analyse_path(jit->flow, &path, flow);
+    e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
+    x64_begin_block(&e, head, flow, 0);
+    x64_prologue(&e);
+    if (head->b->count == 2 && head->b->insns[1].flags & IN_CROSSES) {
         x64_end_call(&e); /* the check of the second page, and all that follows */
     } else {
-        x64_try(&e, e.use);
-        x64_prologue(&e);
-        while (e.at < b->count && !e.ended) {
-            if (x64_find_group(&e, e.at, &g)) {
-                x64_group(&e, &g);
-            } else {
-                x64_mark(&e);
-                x64_instruction(&e);
-                e.at++;
-            }
+        x64_block(&e);
+        for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
+            x64_begin_block(&e, nb, flow, e.first + e.b->count);
+            x64_charge(&e);
+            x64_block(&e);
         }
-        if (!e.ended)
-            x64_end_link(&e, 0, (int64_t)e.page_offset + b->bytes, false);
     }
     x64_slow_paths(&e);
     *hot = e.hot;
     *cold = e.cold;
-    return true;
 }
