@@ -39,6 +39,7 @@ enum {
     FLOW_MXCSR = 1 << 12,     /* ... and exceptions masked: KEY_SSE_TRAPS 0 */
     FLOW_HIGH = 1 << 14,      /* the r/m operand may be AH to BH */
     FLOW_COUNT = 1 << 13,     /* shifts by an immediate count */
+    FLOW_PLAIN = 1 << 15,     /* nothing but its operands is read or written, besides RSP */
 };
 /* clang-format on */
 

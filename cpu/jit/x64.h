@@ -147,6 +147,8 @@ void x64_jump_slow(struct x64 *e, unsigned cc);
 uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g);
 
 /* ---- groups (x64_group.c) ---- */
+/* does the instruction's emitter leave rax alone (but for what x64_access_reg puts there)? */
+bool x64_keeps_rax(const struct x64 *e);
 /* the group that begins at instruction `at`; false: none */
 bool x64_find_group(const struct x64 *e, unsigned at, struct x64_group *g);
 

@@ -103,8 +103,6 @@ uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
     x64_jcc(&e->hot, CC_NE, x64_here(&e->hot));
     miss = e->hot.at - 4;
     x64_load_addend(e);
-    x64_store(&e->hot, SZ_64, X64_FIELD(native.shared), N_RAX);
-    e->shares = e->shared_in_rax = true;
     return miss;
 }
 
@@ -132,7 +130,7 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
     if (e->shares) {
         if (!e->shared_in_rax)
             x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
-        e->shared_in_rax = false; /* the instruction may use rax */
+        e->shared_in_rax = true;
     } else {
         x64_range(e, native, disp, disp + (int32_t)bytes - 1);
         x64_look_up(e, write);

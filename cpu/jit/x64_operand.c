@@ -49,6 +49,24 @@ struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned
     return x64_guest_reg(x64_number(in, in->rm));
 }
 
+/* Moves and the like whose registers all have a native one. */
+bool x64_keeps_rax(const struct x64 *e)
+{
+    const struct insn *in = &e->b->insns[e->at];
+    const struct flow *f = &e->flow[e->at];
+    const struct insn_row *row = &insn_rows[in->id];
+    bool mem = in->flags & IN_MEM;
+
+    if (!f->row || f->save || f->row->rule > RULE_LOGIC || !(f->row->traits & FLOW_PLAIN))
+        return false;
+    if (!mem && x64_reg_of[x64_number(in, in->rm)] == N_NONE)
+        return false;
+    if (in->size == SZ_8 && !mem && in->rm & 7)
+        return false;
+    return f->row->form == FORM_E_I || row->op[1] == OP___ ||
+           x64_reg_of[x64_number(in, in->reg)] != N_NONE;
+}
+
 void x64_free_tmp(struct x64 *e, struct x64_operand *o)
 {
     if (!o->guest || o->m.index != X64_TMP)

@@ -103,7 +103,6 @@ static void x64_instruction(struct x64 *e)
         x64_note_slow_path(e, ref);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
-        e->shared_in_rax = false;
         return;
     }
     if (ends) {
@@ -140,7 +139,7 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
 {
     uint8_t *miss, *back = NULL;
     uint16_t valid, valid_cold;
-    bool saved = e->saved;
+    bool saved = e->saved, kept = false;
     struct x64_buf hot;
 
     x64_mark(e);
@@ -165,9 +164,17 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
     e->saved = saved;
     e->shares = e->shared_in_rax = true;
     for (e->at = g->first; e->at <= g->last; e->at++) {
+        bool keeps = x64_keeps_rax(e);
+
         if (e->at > g->first) /* the first begins with the look-up */
             x64_mark(e);
+        if (!keeps && !kept) {
+            x64_store(&e->hot, SZ_64, X64_FIELD(native.shared), N_RAX);
+            kept = true;
+        }
+        e->shared_in_rax &= keeps; /* it may use rax before its access too */
         x64_instruction(e);
+        e->shared_in_rax &= keeps;
     }
     e->shares = false;
     if (back) {
