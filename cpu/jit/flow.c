@@ -133,7 +133,8 @@ static uint16_t flow_undefined(const struct flow *f, const struct insn *in)
 static bool flow_must_save(const struct block *b, const struct flow *flow, unsigned i)
 {
     unsigned source[2];
-    bool replays = flow_replayable(flow[i].row->rule) && flow_sources(&flow[i], &b->insns[i], source);
+    bool replays = flow_replayable(flow[i].row->rule) &&
+                   flow_sources(&flow[i], &b->insns[i], source);
     bool native = true; /* still in the native flags */
     uint16_t left = FL_OSZAPC, undefined = flow_undefined(&flow[i], &b->insns[i]);
 
@@ -200,7 +201,7 @@ void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *n
     uint16_t must = flow_must(rule);
 
     *writes = rule == RULE_CALL || must;
-    *needs = flow_reads(in, rule);
+    *needs = rule == RULE_BY_CL ? FL_OSZAPC : flow_reads(in, rule);
     if (must)
         *needs |= FL_OSZAPC & (uint16_t)~must;
 }
