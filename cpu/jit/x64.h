@@ -45,14 +45,14 @@ struct x64 {
     struct native_block *nb;
     struct x64_buf hot, cold;
     struct flow flow[BLOCK_MAX_INSNS + 1];
-    unsigned at;        /* the instruction */
-    uint16_t valid;     /* FL_*: guest flags that the native flags hold */
-    bool saved;         /* cpu->native.flags is current */
-    bool self_saved;    /* the emitter has saved the flags that it was to save */
-    bool clear_af;      /* AF is what the native processor leaves undefined: 0 */
+    unsigned at;     /* the instruction */
+    uint16_t valid;  /* FL_*: guest flags that the native flags hold */
+    bool saved;      /* cpu->native.flags is current */
+    bool self_saved; /* the emitter has saved the flags that it was to save */
+    bool clear_af;   /* AF is what the native processor leaves undefined: 0 */
     bool uses_xmm;
-    bool ended;         /* the block's end has been emitted */
-    uint32_t page_offset; /* of the block's first byte */
+    bool ended;                    /* the block's end has been emitted */
+    uint32_t page_offset;          /* of the block's first byte */
     uint8_t *slow[X64_SLOW_SITES]; /* rel32 of jumps to the slow path of this instruction */
     unsigned slow_count;
 };
@@ -105,6 +105,8 @@ void x64_need_flags(struct x64 *e, uint16_t flags, struct x64_operand *o);
 /* before an instruction that defines only some: the others, if they are to survive */
 void x64_pass_flags(struct x64 *e, struct x64_operand *o);
 void x64_save_flags(struct x64 *e);
+/* of a shift by CL: its count, as it was in front of it */
+unsigned x64_count_reg(const struct x64 *e);
 /* after a multiplication: the result's low half decides SF, ZF and PF */
 void x64_save_product(struct x64 *e, unsigned size, unsigned native);
 void x64_defined(struct x64 *e, uint16_t flags);
