@@ -245,7 +245,7 @@ void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *n
     uint16_t must = flow_must(rule);
 
     *writes = rule == RULE_CALL || must;
-    *needs = flow_reads(in, rule);
+    *needs = rule == RULE_BY_CL ? FL_OSZAPC : flow_reads(in, rule);
     if (must)
         *needs |= FL_OSZAPC & (uint16_t)~must;
 }

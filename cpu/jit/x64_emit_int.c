@@ -347,6 +347,8 @@ static bool x64_shift_CL(struct x64 *e, const struct insn *in, unsigned extensio
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, true);
 
     x64_need_flags(e, e->flow[e->at].reads, &o);
+    if (x64_count_reg(e) != N_RCX)
+        x64_mov_rr(&e->hot, SZ_32, x64_count_reg(e), N_RCX);
     x64_shift_op(e, in, &o, 0xd3, extension, false);
     e->valid &= (uint16_t)~FL_A;
     e->saved = false;
@@ -366,11 +368,24 @@ static bool x64_double_shift(struct x64 *e, const struct insn *in, unsigned op)
 
 /* ---- bits ---- */
 
-/* BT BTS BTR BTC with a register: extension is that of the immediate form */
+/* BT BTS BTR BTC with a register: extension is that of the immediate form. Not on a slot, where the
+ * native instruction would take all of the offset: memory is a string of bits. */
 static bool x64_bit_E_G(struct x64 *e, const struct insn *in, unsigned extension)
 {
+    uint32_t op = (0x83 | extension << 3) | OP_0F;
+    struct x64_operand o = x64_guest_reg(in->rm);
+    unsigned native;
+
     x64_pass_flags(e, NULL);
-    x64_to_rm(e, in, (0x83 | extension << 3) | OP_0F, extension == 4, NULL);
+    if (o.memory) {
+        native = x64_in_reg(e, in->reg, X64_TMP);
+        x64_load(&e->hot, SZ_64, N_RAX, o.m);
+        x64_rr(&e->hot, op, in->size, native, N_RAX);
+        if (extension != 4)
+            x64_to_guest(e, in->size, in->rm, N_RAX);
+    } else {
+        x64_to_rm(e, in, op, extension == 4, NULL);
+    }
     e->valid &= FL_OSZAP;
     x64_defined(e, FL_C);
     return true;
@@ -533,8 +548,8 @@ static bool x64_lea_G_M(struct x64 *e, const struct insn *in, unsigned arg)
 
         x64_lea(&e->hot, narrow ? SZ_32 : SZ_64, native,
                 (struct x64_mem){ x64_reg_of[in->base],
-                                  in->index == REG_ZERO ? N_NONE : x64_reg_of[in->index],
-                                  in->scale, (int32_t)in->disp });
+                                  in->index == REG_ZERO ? N_NONE : x64_reg_of[in->index], in->scale,
+                                  (int32_t)in->disp });
         return true;
     }
     x64_address(e, in, X64_TMP, true);
@@ -783,9 +798,9 @@ static void x64_push_return(struct x64 *e, const struct insn *in)
     struct x64_operand o = x64_access_reg(e, RSP, -8, 8, true);
 
     x64_load(&e->hot, SZ_64, X64_TMP, X64_FIELD(native.page));
-    x64_lea(&e->hot, SZ_64, X64_TMP,
-            (struct x64_mem){ X64_TMP, N_NONE, 0,
-                              (int32_t)(e->page_offset + in->start + in->length) });
+    x64_lea(
+        &e->hot, SZ_64, X64_TMP,
+        (struct x64_mem){ X64_TMP, N_NONE, 0, (int32_t)(e->page_offset + in->start + in->length) });
     x64_op(e, 0x89, SZ_64, X64_TMP, &o);
     x64_move_rsp(e, -8);
 }

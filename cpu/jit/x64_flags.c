@@ -48,8 +48,8 @@ void x64_pass_flags(struct x64 *e, struct x64_operand *o)
 
 static void x64_take_flags(struct x64_buf *b)
 {
-    x64_8(b, 0x9f);                             /* lahf */
-    x64_rr(b, 0x90 | OP_0F, SZ_8, 0, N_RAX);    /* seto al */
+    x64_8(b, 0x9f);                          /* lahf */
+    x64_rr(b, 0x90 | OP_0F, SZ_8, 0, N_RAX); /* seto al */
 }
 
 void x64_save_all(struct x64_buf *b)
@@ -71,6 +71,14 @@ static void x64_and_ah(struct x64_buf *b, unsigned mask)
     x64_8(b, mask);
 }
 
+/* where the count of a shift by CL is behind it: CL itself may have been shifted */
+unsigned x64_count_reg(const struct x64 *e)
+{
+    const struct insn *in = &e->b->insns[e->at];
+
+    return in->rm == RCX && !(in->flags & IN_MEM) ? X64_TMP : N_RCX;
+}
+
 void x64_save_flags(struct x64 *e)
 {
     const struct flow *f = &e->flow[e->at];
@@ -80,8 +88,7 @@ void x64_save_flags(struct x64 *e)
         /* a count of 0 has kept AF too */
         uint8_t *skip;
 
-        x64_8(&e->hot, 0xf6); /* test cl, mask */
-        x64_8(&e->hot, 0xc1);
+        x64_rr(&e->hot, 0xf6, SZ_8, 0, x64_count_reg(e)); /* test, mask */
         x64_8(&e->hot, e->b->insns[e->at].size == 3 ? 63 : 31);
         skip = x64_jcc_short(&e->hot, CC_E);
         x64_and_ah(&e->hot, (uint8_t)~X64_AH_AF);
@@ -100,10 +107,10 @@ void x64_save_product(struct x64 *e, unsigned size, unsigned native)
     e->saved = false;
     if (!e->flow[e->at].save)
         return;
-    x64_rr(&e->hot, 0x90 | OP_0F, SZ_8, 0, N_RAX);             /* seto al */
-    x64_rr(&e->hot, 0x85, size, native, native);               /* test */
-    x64_8(&e->hot, 0x9f);                                      /* lahf */
-    x64_8(&e->hot, 0x08);                                      /* or ah, al: CF */
+    x64_rr(&e->hot, 0x90 | OP_0F, SZ_8, 0, N_RAX); /* seto al */
+    x64_rr(&e->hot, 0x85, size, native, native);   /* test */
+    x64_8(&e->hot, 0x9f);                          /* lahf */
+    x64_8(&e->hot, 0x08);                          /* or ah, al: CF */
     x64_8(&e->hot, 0xc4);
     x64_put_flags(e);
     e->valid = 0;
