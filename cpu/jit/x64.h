@@ -111,7 +111,10 @@ struct x64_emitter {
     uint8_t arg;
 };
 /* the tables, each with an empty row at its end */
-extern const struct x64_emitter x64_emitters[], x64_system_emitters[];
+extern const struct x64_emitter x64_emitters[], x64_sse_emitters[], x64_system_emitters[];
+
+/* does the native processor have a feature (FEAT_*) of instructions with emitters? */
+bool x64_native_has(unsigned feature);
 
 /* ---- operands (x64_operand.c) ---- */
 struct x64_operand x64_guest_reg(unsigned reg);
@@ -138,6 +141,9 @@ void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native);
 /* ---- memory (x64_memory.c) ---- */
 /* effective address into `dst`, without segment; may use rax if `rax_free`; false: it would have to */
 bool x64_address(struct x64 *e, const struct insn *in, unsigned dst, bool rax_free);
+/* with X64_ALIGNED, bytes being 16, an address that is no multiple of 16 goes the slow way, which must
+ * end in a fault */
+enum { X64_ALIGNED = 0x80 };
 struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned bytes, bool write);
 /* guest register + disp, 64 bits */
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
