@@ -5,6 +5,8 @@
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
 
+static_assert(TLB_NONE & ~PAGE_MASK & ~UINT64_C(15), "no address equals it with bits 3:0 kept");
+
 /* the linear address of something in the page that the code runs in */
 static void x64_rip_relative(struct x64 *e, unsigned dst, int64_t disp)
 {
