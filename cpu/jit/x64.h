@@ -55,6 +55,7 @@ struct x64_use {
     uint8_t accesses; /* 0, 1, or more */
     bool simple;      /* by a mapped register and a displacement, nothing else */
     bool write;
+    bool aligned;     /* X64_ALIGNED */
     bool stays;       /* an emitter that does all: no call of C but through a look-up that misses */
     uint8_t reg;
     uint16_t bytes;
@@ -67,7 +68,9 @@ struct x64_group {
     unsigned first, last;
     uint8_t reg;
     bool write;
+    bool aligned;      /* the look-up makes sure that `anchor` is a multiple of 16 */
     int32_t low, high; /* bytes from the register's value at first */
+    int32_t anchor;    /* likewise; accesses that must be aligned are as it is */
 };
 
 /* WAY_END: it is the last of its path */
@@ -97,6 +100,7 @@ struct x64 {
     struct x64_use use[BLOCK_MAX_INSNS + 1];
     bool shares;           /* inside a group whose look-up has hit */
     bool shared_in_rax;
+    bool keeps_rax;        /* this instruction does not use rax but for its address */
     bool cold_copy;        /* of a group, where its look-up has missed */
 };
 

@@ -59,6 +59,7 @@ static bool x64_sse(struct x64 *e, const struct insn *in, unsigned bytes)
     struct x64_operand o = x64_sse_operand(e, in, bytes);
 
     x64_sse_insn(e, in, SZ_32, in->reg, &o);
+    e->keeps_rax = true;
     return true;
 }
 
@@ -79,6 +80,7 @@ static bool x64_sse_shift(struct x64 *e, const struct insn *in, unsigned arg)
 
     x64_rr(&e->hot, opcode | OP_0F | OP_66, SZ_32, row->slot, in->rm);
     x64_8(&e->hot, in->imm);
+    e->keeps_rax = true;
     return true;
 }
 

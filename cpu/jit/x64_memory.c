@@ -99,10 +99,13 @@ static void x64_range(struct x64 *e, unsigned native, int32_t first, int32_t las
 
 uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
 {
+    int32_t last = g->high - 1;
     uint8_t *miss;
 
-    x64_range(e, x64_reg_of[g->reg], g->low, g->high - 1);
-    x64_compare_tag(e, g->write, false);
+    if (g->aligned) /* what it has in its page then, it has up to the next multiple of 16 */
+        last -= (last - g->anchor) & 15;
+    x64_range(e, x64_reg_of[g->reg], g->low, last);
+    x64_compare_tag(e, g->write, g->aligned);
     x64_jcc(&e->hot, CC_NE, x64_here(&e->hot));
     miss = e->hot.at - 4;
     x64_load_addend(e);
@@ -122,21 +125,9 @@ static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, uns
     u->simple = simple;
     u->reg = (uint8_t)reg;
     u->disp = disp;
-    u->bytes = (uint16_t)bytes;
+    u->bytes = (uint16_t)(bytes & ~(unsigned)X64_ALIGNED);
+    u->aligned = bytes & X64_ALIGNED;
     u->write = write;
-}
-
-/* inside a group */
-static void x64_check_aligned(struct x64 *e, unsigned native, int32_t disp)
-{
-    if (disp & 15) {
-        x64_lea(&e->hot, SZ_32, X64_TMP, (struct x64_mem){ (uint8_t)native, N_NONE, 0, disp });
-        native = X64_TMP;
-    }
-    x64_rr(&e->hot, 0xf6, SZ_8, 0, native); /* test */
-    x64_8(&e->hot, 15);
-    x64_jump_slow(e, CC_NE);
-    e->valid = 0;
 }
 
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
@@ -145,14 +136,11 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
     unsigned native = x64_reg_of[reg];
     bool aligned = bytes & X64_ALIGNED;
 
-    bytes &= ~(unsigned)X64_ALIGNED;
     x64_note(e, true, reg, disp, bytes, write);
     if (e->shares) {
-        if (aligned)
-            x64_check_aligned(e, native, disp);
         if (!e->shared_in_rax)
             x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
-        e->shared_in_rax = false; /* the instruction may use rax */
+        e->shared_in_rax = true;
     } else {
         x64_range(e, native, disp, aligned ? disp : disp + (int32_t)bytes - 1);
         x64_look_up(e, write, aligned);
@@ -180,7 +168,7 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 
     if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
-    x64_note(e, false, 0, 0, bytes & ~(unsigned)X64_ALIGNED, write);
+    x64_note(e, false, 0, 0, bytes, write);
     again = x64_address(e, in, X64_TMP, false);
     if (!again)
         x64_address(e, in, X64_TMP, true);

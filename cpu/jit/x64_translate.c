@@ -94,7 +94,7 @@ static void x64_instruction(struct x64 *e)
     bool ends = insn_rows[in->id].traits & T_END || in->flags & IN_CROSSES;
 
     e->now.count = 0;
-    e->self_saved = e->clear_af = false;
+    e->self_saved = e->clear_af = e->keeps_rax = false;
     if (ends && e->cold_copy) /* its links are the hot copy's */
         emitter = NULL;
     if (emitter && emitter->emit(e, in, emitter->arg)) {
@@ -103,7 +103,7 @@ static void x64_instruction(struct x64 *e)
         x64_note_slow_path(e, ref);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
-        e->shared_in_rax = false;
+        e->shared_in_rax &= e->keeps_rax && !f->save;
         return;
     }
     if (ends) {
