@@ -63,7 +63,7 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
     const struct flow_row *row = t->row[in->id];
     bool mem = in->flags & IN_MEM;
 
-    if (!row || in->flags & IN_CROSSES)
+    if (!row)
         return NULL;
     if (mem && row->traits & FLOW_NO_MEMORY)
         return NULL;

@@ -181,6 +181,9 @@ void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
 /* leave the path on a condition */
 void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch);
 void x64_end_indirect(struct x64 *e); /* to the address in rax */
+/* in front of an instruction that goes on in the next page: `in` is what the interpreter checks that
+ * with; it goes on if the check fails */
+void x64_second_page(struct x64 *e, const struct insn *in);
 void x64_end_call(struct x64 *e);     /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */

@@ -93,6 +93,10 @@ static void x64_instruction(struct x64 *e)
     uint32_t ref = e->nb->id << REF_SHIFT | (e->saved ? REF_SAVED : 0) | e->at;
     bool ends = insn_rows[in->id].traits & T_END || in->flags & IN_CROSSES;
 
+    if (e->at == 0 && e->b->count == 2 && in[1].flags & IN_CROSSES) {
+        x64_second_page(e, in);
+        return;
+    }
     e->now.count = 0;
     e->self_saved = e->clear_af = e->keeps_rax = false;
     if (ends && e->cold_copy) /* its links are the hot copy's */
@@ -228,15 +232,11 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);
     x64_prologue(&e);
-    if (head->b->count == 2 && head->b->insns[1].flags & IN_CROSSES) {
-        x64_end_call(&e); /* the check of the second page, and all that follows */
-    } else {
+    x64_block(&e);
+    for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
+        x64_begin_block(&e, nb, flow, e.first + e.b->count);
+        x64_charge(&e);
         x64_block(&e);
-        for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
-            x64_begin_block(&e, nb, flow, e.first + e.b->count);
-            x64_charge(&e);
-            x64_block(&e);
-        }
     }
     x64_slow_paths(&e);
     *hot = e.hot;
