@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "cpu/block.h"
 #include "cpu/cpuid.h"
+#include "cpu/fpu_native.h"
 #include "cpu/interrupt.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
@@ -123,6 +124,8 @@ void cpu_update_key(struct cpu *cpu)
         key |= KEY_SINGLE;
     if (cpu->non_root)
         key |= KEY_NON_ROOT;
+    if (!fpu_all_masked(cpu))
+        key |= KEY_SSE_TRAPS;
     cpu->key = key;
     if (view != cpu->mmu.view)
         mmu_set_view(&cpu->mmu, view);

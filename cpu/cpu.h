@@ -357,8 +357,8 @@ __attribute__((noreturn)) void cpu_mmu_fault(void *cpu, const struct mmu_fault *
 #define raise_nm(cpu) cpu_raise(cpu, NM)
 
 /* ---- mode ---- */
-/* Derive `key`, the MMU's view and the like from CS, SS, CPL, CR0, CR4, EFER, RFLAGS. Call after a
- * change of any of these that is not a MOV of arithmetic flags. Cheap. */
+/* Derive `key`, the MMU's view and the like from CS, SS, CPL, CR0, CR4, EFER, RFLAGS, MXCSR. Call after
+ * a change of any of these that is not one of arithmetic flags or exception flags. Cheap. */
 void cpu_update_key(struct cpu *cpu);
 /* the MMU's view of accesses at a privilege level (interrupt frames are written at the new one) */
 enum mmu_view cpu_view(const struct cpu *cpu, unsigned cpl);

@@ -302,8 +302,9 @@ EXEC_BODY(ldmxcsr)
     if (v & ~(uint32_t)MXCSR_MASK)
         raise_gp(cpu, 0);
     fpu_set_mxcsr(cpu, v);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(ldmxcsr)
+EXEC_END(ldmxcsr)
 
 EXEC_BODY(stmxcsr)
 {

@@ -33,6 +33,7 @@ void fpu_set_mxcsr(struct cpu *cpu, uint32_t v)
 {
     cpu->fpu.mxcsr = v;
     fpu_native_load(cpu);
+    cpu_update_key(cpu);
 }
 
 void sse_begin_unmasked(struct cpu *cpu)

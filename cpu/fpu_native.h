@@ -27,6 +27,7 @@ void fpu_enter(struct cpu *cpu);
 void fpu_leave(struct cpu *cpu);
 /* between enter and leave only */
 uint32_t fpu_mxcsr(struct cpu *cpu);
+/* changes the key of blocks: its instruction ends one */
 void fpu_set_mxcsr(struct cpu *cpu, uint32_t v);
 
 static inline bool fpu_all_masked(const struct cpu *cpu)

@@ -163,8 +163,9 @@ EXEC_BODY(fxrstor)
     fx_load_x87(cpu, in, image);
     fpu_set_mxcsr(cpu, mxcsr);
     memcpy(cpu->fpu.xmm, image + FX_XMM, fx_xmm_bytes(cpu));
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(fxrstor)
+EXEC_END(fxrstor)
 
 /* ---- XSAVE ---- */
 
@@ -362,6 +363,7 @@ static void xrstor(struct cpu *cpu, const struct insn *in, uint64_t enabled, boo
     xrstor_components(cpu, in, image, rfbm, header.xstate_bv);
     if (rfbm & XSTATE_SSE)
         fpu_set_mxcsr(cpu, mxcsr);
+    cpu->rip = insn_next_rip(cpu, in);
 }
 
 EXEC_BODY(xrstor)
@@ -369,11 +371,11 @@ EXEC_BODY(xrstor)
     xsave_check(cpu);
     xrstor(cpu, in, cpu->xcr0, false);
 }
-EXEC(xrstor)
+EXEC_END(xrstor)
 
 EXEC_BODY(xrstors)
 {
     xsave_supervisor(cpu, VIRT_XRSTORS);
     xrstor(cpu, in, cpu->xcr0 | cpu->msr.xss, true);
 }
-EXEC(xrstors)
+EXEC_END(xrstors)

@@ -20,14 +20,14 @@ static const struct flow_row flow_rows[] = {
 #include "cpu/jit/flow.def"
 };
 
-struct flow_table *flow_table_create(void)
+struct flow_table *flow_table_create(bool (*has)(unsigned feature))
 {
     struct flow_table *t = calloc(1, sizeof *t);
 
     ASSERT(t);
     for (unsigned id = 1; id < INSN_COUNT; id++)
         for (unsigned i = 0; i < sizeof flow_rows / sizeof flow_rows[0]; i++)
-            if (insn_rows[id].exec == flow_rows[i].exec)
+            if (insn_rows[id].exec == flow_rows[i].exec && has(insn_rows[id].feature))
                 t->row[id] = &flow_rows[i];
     return t;
 }
@@ -63,7 +63,7 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
     const struct flow_row *row = t->row[in->id];
     bool mem = in->flags & IN_MEM;
 
-    if (!row || in->flags & IN_CROSSES)
+    if (!row)
         return NULL;
     if (mem && row->traits & FLOW_NO_MEMORY)
         return NULL;
@@ -83,7 +83,7 @@ bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg)
 
     if (traits & FLOW_W_RM && !(in->flags & IN_MEM) && (bytes ? in->rm / 8u : in->rm) == reg)
         return true;
-    if (traits & FLOW_W_REG && !(traits & FLOW_XMM) && (bytes ? in->reg / 8u : in->reg) == reg)
+    if (traits & FLOW_W_REG && (bytes ? in->reg / 8u : in->reg) == reg)
         return true;
     return (traits & FLOW_W_RAX && reg == RAX) || (traits & FLOW_W_RDX && reg == RDX) ||
            (traits & FLOW_W_RSP && reg == RSP) || (traits & FLOW_W_RBP && reg == RBP);

@@ -35,7 +35,8 @@ enum {
     FLOW_STACK = 1 << 8,      /* accesses the stack */
     FLOW_NO_MEMORY = 1 << 9,  /* the emitter is for register forms only */
     FLOW_FAULTS = 1 << 10,    /* even without an access */
-    FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0 */
+    FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0. FLOW_W_REG and FLOW_W_RM
+                                 still mean general ones */
     FLOW_MXCSR = 1 << 12,     /* ... and exceptions masked: KEY_SSE_TRAPS 0 */
     FLOW_HIGH = 1 << 14,      /* the r/m operand may be AH to BH */
     FLOW_COUNT = 1 << 13,     /* shifts by an immediate count */
@@ -63,7 +64,8 @@ struct flow {
 extern const uint8_t native_high_bytes;
 
 struct flow_table; /* by enum insn_id */
-struct flow_table *flow_table_create(void);
+/* without the rows of instructions whose feature (FEAT_*) the native processor does not have */
+struct flow_table *flow_table_create(bool (*has)(unsigned feature));
 
 enum { PATH_MAX_BLOCKS = 8, PATH_MAX_INSNS = 128 };
 

@@ -497,7 +497,8 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 
 static const struct x64_emitter **emitters_by_id(void)
 {
-    static const struct x64_emitter *const tables[] = { x64_emitters, x64_system_emitters };
+    static const struct x64_emitter *const tables[] = { x64_emitters, x64_sse_emitters,
+                                                        x64_system_emitters };
     const struct x64_emitter **t = calloc(INSN_COUNT, sizeof(const struct x64_emitter *));
 
     ASSERT(t);
@@ -520,7 +521,7 @@ bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
         return false;
     }
     jit->cpu = cpu;
-    jit->flow = flow_table_create();
+    jit->flow = flow_table_create(x64_native_has);
     jit->emitter = emitters_by_id();
     jit->jumps = calloc(JUMP_TABLE_ENTRIES, sizeof *jit->jumps);
     ASSERT(jit->jumps);

@@ -55,6 +55,8 @@ struct x64_use {
     uint8_t accesses; /* 0, 1, or more */
     bool simple;      /* by a mapped register and a displacement, nothing else */
     bool write;
+    bool aligned;     /* X64_ALIGNED */
+    bool keeps_rax;
     bool stays;       /* an emitter that does all: no call of C but through a look-up that misses */
     uint8_t reg;
     uint16_t bytes;
@@ -67,7 +69,9 @@ struct x64_group {
     unsigned first, last;
     uint8_t reg;
     bool write;
+    bool aligned;      /* the look-up makes sure that `anchor` is a multiple of 16 */
     int32_t low, high; /* bytes from the register's value at first */
+    int32_t anchor;    /* likewise; accesses that must be aligned are as it is */
 };
 
 /* WAY_END: it is the last of its path */
@@ -97,6 +101,7 @@ struct x64 {
     struct x64_use use[BLOCK_MAX_INSNS + 1];
     bool shares;           /* inside a group whose look-up has hit */
     bool shared_in_rax;
+    bool keeps_rax;        /* this instruction does not use rax but for its address */
     bool cold_copy;        /* of a group, where its look-up has missed */
 };
 
@@ -111,7 +116,10 @@ struct x64_emitter {
     uint8_t arg;
 };
 /* the tables, each with an empty row at its end */
-extern const struct x64_emitter x64_emitters[], x64_system_emitters[];
+extern const struct x64_emitter x64_emitters[], x64_sse_emitters[], x64_system_emitters[];
+
+/* does the native processor have a feature (FEAT_*) of instructions with emitters? */
+bool x64_native_has(unsigned feature);
 
 /* ---- operands (x64_operand.c) ---- */
 struct x64_operand x64_guest_reg(unsigned reg);
@@ -138,6 +146,9 @@ void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native);
 /* ---- memory (x64_memory.c) ---- */
 /* effective address into `dst`, without segment; may use rax if `rax_free`; false: it would have to */
 bool x64_address(struct x64 *e, const struct insn *in, unsigned dst, bool rax_free);
+/* with X64_ALIGNED, bytes being 16, an address that is no multiple of 16 goes the slow way, which must
+ * end in a fault */
+enum { X64_ALIGNED = 0x80 };
 struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned bytes, bool write);
 /* guest register + disp, 64 bits */
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
@@ -175,6 +186,9 @@ void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
 /* leave the path on a condition */
 void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch);
 void x64_end_indirect(struct x64 *e); /* to the address in rax */
+/* in front of an instruction that goes on in the next page: `in` is what the interpreter checks that
+ * with; it goes on if the check fails */
+void x64_second_page(struct x64 *e, const struct insn *in);
 void x64_end_call(struct x64 *e);     /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */

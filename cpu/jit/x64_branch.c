@@ -18,12 +18,42 @@ static uint8_t *x64_exit_link(struct x64 *e, unsigned k)
     return at;
 }
 
+/* rax becomes a linear page address, that of the code's page and a distance; r14 the native address of
+ * what is fetched there, from the TLB: else to `miss` */
+static void x64_fetch_page(struct x64_buf *b, int32_t distance, const uint8_t *miss)
+{
+    struct x64_mem fetch = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, fetch) };
+    struct x64_mem addend = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, addend) };
+
+    x64_load(b, SZ_64, N_RAX, X64_FIELD(native.page));
+    x64_alu_ri(b, ALU_ADD, SZ_64, N_RAX, distance);
+    x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
+    x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
+    x64_8(b, PAGE_SHIFT - 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, (TLB_ENTRIES - 1) << 5);
+    x64_rm(b, 0x3b, SZ_64, N_RAX, fetch);
+    x64_jcc(b, CC_NE, miss);
+    x64_load(b, SZ_64, X64_TMP, addend);
+    x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
+}
+
+void x64_second_page(struct x64 *e, const struct insn *in)
+{
+    const uint8_t *elsewhere = x64_here(&e->cold);
+
+    x64_mov_ri(&e->cold, N_RAX, e->nb->id << REF_SHIFT | REF_CALL | e->at);
+    x64_jmp(&e->cold, e->jit->stub.end);
+    x64_fetch_page(&e->hot, PAGE_SIZE, elsewhere);
+    x64_mov_ri(&e->hot, N_RAX, in->imm);
+    x64_alu_rr(&e->hot, ALU_CMP, SZ_64, X64_TMP, N_RAX);
+    x64_jcc(&e->hot, CC_NE, elsewhere);
+    e->valid = 0;
+}
+
 /* The check of a link to another page; returns where it begins. */
 static uint8_t *x64_cross(struct x64 *e, unsigned k, struct link *l)
 {
     struct x64_buf *b = &e->cold;
-    struct x64_mem fetch = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, fetch) };
-    struct x64_mem addend = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, addend) };
     uint8_t *data, *at;
 
     b->at = (uint8_t *)align_up((uintptr_t)b->at, 8);
@@ -32,16 +62,7 @@ static uint8_t *x64_cross(struct x64 *e, unsigned k, struct link *l)
     l->page = data;
     l->stub = x64_exit_link(e, k);
     at = x64_here(b);
-    x64_load(b, SZ_64, N_RAX, X64_FIELD(native.page));
-    x64_alu_ri(b, ALU_ADD, SZ_64, N_RAX, (int32_t)(l->offset & (int64_t)PAGE_MASK));
-    x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
-    x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
-    x64_8(b, PAGE_SHIFT - 5);
-    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, (TLB_ENTRIES - 1) << 5);
-    x64_rm(b, 0x3b, SZ_64, N_RAX, fetch);
-    x64_jcc(b, CC_NE, l->stub);
-    x64_load(b, SZ_64, X64_TMP, addend);
-    x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
+    x64_fetch_page(b, (int32_t)(l->offset & (int64_t)PAGE_MASK), l->stub);
     x64_rm_rip(b, 0x3b, SZ_64, X64_TMP, data + b->bias);
     x64_jcc(b, CC_NE, l->stub);
     x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);

@@ -38,6 +38,8 @@ bool x64_find_group(const struct x64 *e, unsigned at, struct x64_group *g)
         if (u->accesses == 1) {
             if (!u->simple || u->reg != g->reg)
                 break;
+            if (u->aligned && g->aligned && (low - g->anchor) & 15)
+                break;
             if (accesses > 0) {
                 low = low < g->low ? low : g->low;
                 high = high > g->high ? high : g->high;
@@ -47,6 +49,10 @@ bool x64_find_group(const struct x64 *e, unsigned at, struct x64_group *g)
             g->low = low;
             g->high = high;
             g->write |= u->write;
+            if (u->aligned) {
+                g->aligned = true;
+                g->anchor = moved + u->disp;
+            }
             g->last = i;
             accesses++;
         }

@@ -5,6 +5,8 @@
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
 
+static_assert(TLB_NONE & ~PAGE_MASK & ~UINT64_C(15), "no address equals it with bits 3:0 kept");
+
 /* the linear address of something in the page that the code runs in */
 static void x64_rip_relative(struct x64 *e, unsigned dst, int64_t disp)
 {
@@ -49,9 +51,10 @@ void x64_jump_slow(struct x64 *e, unsigned cc)
     e->now.site[e->now.count++] = e->hot.at - 4;
 }
 
-/* rax: the low half at least of the linear address; r14: the address of the last byte. Leaves where
- * the entry is in rax, and not equal if it does not hit. */
-static void x64_compare_tag(struct x64 *e, bool write)
+/* rax: the low half at least of the linear address; r14: the address of the last byte; if it has to be
+ * aligned, of the first one, whose low bits then take part. Leaves where the entry is in rax, and not
+ * equal if it does not hit. */
+static void x64_compare_tag(struct x64 *e, bool write, bool aligned)
 {
     struct x64_mem tag = { X64_TLB, N_RAX, 0,
                            write ? offsetof(struct tlb_entry, write)
@@ -60,7 +63,7 @@ static void x64_compare_tag(struct x64 *e, bool write)
     x64_rr(&e->hot, 0xc1, SZ_32, 5, N_RAX); /* shr */
     x64_8(&e->hot, PAGE_SHIFT - 5);
     x64_alu_ri(&e->hot, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
-    x64_alu_ri(&e->hot, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE);
+    x64_alu_ri(&e->hot, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE | (aligned ? 15 : 0));
     x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, tag);
     e->valid = 0;
 }
@@ -71,9 +74,9 @@ static void x64_load_addend(struct x64 *e)
              (struct x64_mem){ X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) });
 }
 
-static void x64_look_up(struct x64 *e, bool write)
+static void x64_look_up(struct x64 *e, bool write, bool aligned)
 {
-    x64_compare_tag(e, write);
+    x64_compare_tag(e, write, aligned);
     x64_jump_slow(e, CC_NE);
     x64_load_addend(e);
 }
@@ -96,10 +99,13 @@ static void x64_range(struct x64 *e, unsigned native, int32_t first, int32_t las
 
 uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
 {
+    int32_t last = g->high - 1;
     uint8_t *miss;
 
-    x64_range(e, x64_reg_of[g->reg], g->low, g->high - 1);
-    x64_compare_tag(e, g->write);
+    if (g->aligned) /* what it has in its page then, it has up to the next multiple of 16 */
+        last -= (last - g->anchor) & 15;
+    x64_range(e, x64_reg_of[g->reg], g->low, last);
+    x64_compare_tag(e, g->write, g->aligned);
     x64_jcc(&e->hot, CC_NE, x64_here(&e->hot));
     miss = e->hot.at - 4;
     x64_load_addend(e);
@@ -117,7 +123,8 @@ static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, uns
     u->simple = simple;
     u->reg = (uint8_t)reg;
     u->disp = disp;
-    u->bytes = (uint16_t)bytes;
+    u->bytes = (uint16_t)(bytes & ~(unsigned)X64_ALIGNED);
+    u->aligned = bytes & X64_ALIGNED;
     u->write = write;
 }
 
@@ -125,6 +132,7 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
                                   bool write)
 {
     unsigned native = x64_reg_of[reg];
+    bool aligned = bytes & X64_ALIGNED;
 
     x64_note(e, true, reg, disp, bytes, write);
     if (e->shares) {
@@ -132,8 +140,8 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
             x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
         e->shared_in_rax = true;
     } else {
-        x64_range(e, native, disp, disp + (int32_t)bytes - 1);
-        x64_look_up(e, write);
+        x64_range(e, native, disp, aligned ? disp : disp + (int32_t)bytes - 1);
+        x64_look_up(e, write, aligned);
     }
     return (struct x64_operand){ .memory = true,
                                  .guest = true,
@@ -154,7 +162,7 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 {
     bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32;
     struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
-    bool again;
+    bool again, aligned = bytes & X64_ALIGNED;
 
     if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
@@ -166,9 +174,9 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
     if (!again)
         x64_store(&e->hot, SZ_64, kept, X64_TMP);
     x64_mov_rr(&e->hot, SZ_32, N_RAX, X64_TMP);
-    if (bytes > 1)
+    if (bytes > 1 && !aligned)
         x64_alu_ri(&e->hot, ALU_ADD, SZ_64, X64_TMP, (int32_t)bytes - 1);
-    x64_look_up(e, write);
+    x64_look_up(e, write, aligned);
     if (again) {
         x64_address(e, in, X64_TMP, false);
         x64_add_base(e, in);

@@ -93,13 +93,19 @@ static void x64_instruction(struct x64 *e)
     uint32_t ref = e->nb->id << REF_SHIFT | (e->saved ? REF_SAVED : 0) | e->at;
     bool ends = insn_rows[in->id].traits & T_END || in->flags & IN_CROSSES;
 
+    if (e->at == 0 && e->b->count == 2 && in[1].flags & IN_CROSSES) {
+        x64_second_page(e, in);
+        return;
+    }
     e->now.count = 0;
-    e->self_saved = e->clear_af = false;
+    e->self_saved = e->clear_af = e->keeps_rax = false;
     if (ends && e->cold_copy) /* its links are the hot copy's */
         emitter = NULL;
     if (emitter && emitter->emit(e, in, emitter->arg)) {
         if (e->trial)
             e->trial->stays = !(f->row->traits & FLOW_FAULTS);
+        if (e->trial)
+            e->trial->keeps_rax = e->keeps_rax;
         x64_note_slow_path(e, ref);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
@@ -235,15 +241,11 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);
     x64_prologue(&e);
-    if (head->b->count == 2 && head->b->insns[1].flags & IN_CROSSES) {
-        x64_end_call(&e); /* the check of the second page, and all that follows */
-    } else {
+    x64_block(&e);
+    for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
+        x64_begin_block(&e, nb, flow, e.first + e.b->count);
+        x64_charge(&e);
         x64_block(&e);
-        for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
-            x64_begin_block(&e, nb, flow, e.first + e.b->count);
-            x64_charge(&e);
-            x64_block(&e);
-        }
     }
     x64_slow_paths(&e);
     *hot = e.hot;
