@@ -60,8 +60,8 @@ static const struct {
     {                                                                            \
         offsetof(struct cpu, member), sizeof(((struct cpu *)0)->member), #member \
     }
-    NAME(budget),
-    NAME(insn_count),
+    NAME(native.left),
+    NAME(native.shared),
     NAME(native.page),
     NAME(native.flags),
     NAME(native.xmm_live),
