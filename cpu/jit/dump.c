@@ -98,9 +98,11 @@ static void name_field(size_t offset, FILE *out)
 static void name_target(const struct jit *jit, const struct native_block *nb, const uint8_t *to,
                         FILE *out)
 {
-    for (unsigned k = 0; k < 2; k++) {
-        if (nb->link[k].site && to == nb->link[k].stub)
-            fprintf(out, "  ; link %u, not made", k);
+    for (; nb; nb = nb->follows) {
+        for (unsigned k = 0; k < 2; k++) {
+            if (nb->link[k].site && to == nb->link[k].stub)
+                fprintf(out, "  ; link %u, not made", k);
+        }
     }
 #define STUB(name)            \
     if (to == jit->stub.name) \
@@ -348,7 +350,8 @@ static unsigned dump_page(struct jit *jit, uint64_t first, uint64_t last, uint64
         struct native_block *nb = jit->by_id[i];
         uint64_t begin;
 
-        if (!nb || nb->stale || nb != nb->head || (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
+        if (!nb || nb->stale || nb != nb->head ||
+            (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
             continue;
         begin = (first & PAGE_MASK) + (nb->b->pa & ~PAGE_MASK);
         if (begin <= last && first < begin + nb->b->bytes)

@@ -112,23 +112,21 @@ static const int32_t displacements[] = { 0, 1, -1, 127, -128, 128, -129, 0x12345
 static const int32_t immediates[] = {
     0, 1, -1, 127, -128, 128, -129, 0x7fff, 0x12345678, INT32_MIN
 };
-#define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof(array)[0]; i++)
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* all memory operands: base and index, or neither; calls f(arg, operand) */
 static void all_memory(void (*f)(unsigned arg, struct x64_mem m), unsigned arg)
 {
     for (unsigned base = 0; base <= 16; base++) {
         for (unsigned index = 0; index <= 16; index++) {
-            for
-                EACH(d, displacements)
-                {
-                    struct x64_mem m = { (uint8_t)(base == 16 ? N_NONE : base),
-                                         (uint8_t)(index == 16 ? N_NONE : index),
-                                         (uint8_t)((base + index) & 3), displacements[d] };
+            for (size_t d = 0; d < COUNT(displacements); d++) {
+                struct x64_mem m = { (uint8_t)(base == 16 ? N_NONE : base),
+                                     (uint8_t)(index == 16 ? N_NONE : index),
+                                     (uint8_t)((base + index) & 3), displacements[d] };
 
-                    if (index != N_RSP)
-                        f(arg, m);
-                }
+                if (index != N_RSP)
+                    f(arg, m);
+            }
         }
     }
 }
@@ -288,26 +286,24 @@ START_TEST(alu_with_an_immediate)
 
     for (unsigned alu = 0; alu < 8; alu++) {
         for (unsigned size = SZ_8; size <= SZ_64; size++) {
-            for
-                EACH(i, immediates)
-                {
-                    int32_t imm = size == SZ_8    ? (int8_t)immediates[i]
-                                  : size == SZ_16 ? (int16_t)immediates[i]
-                                                  : immediates[i];
+            for (size_t i = 0; i < COUNT(immediates); i++) {
+                int32_t imm = size == SZ_8    ? (int8_t)immediates[i]
+                              : size == SZ_16 ? (int16_t)immediates[i]
+                                              : immediates[i];
 
-                    for (unsigned reg = 0; reg < 16; reg++) {
-                        begin();
-                        x64_alu_ri(&b, alu, size, reg, imm);
-                        expect(alu_names[alu], 2);
-                        expect_reg(0, size, reg);
-                        expect_imm(1, size, imm);
-                    }
+                for (unsigned reg = 0; reg < 16; reg++) {
                     begin();
-                    x64_alu_mi(&b, alu, size, m, imm);
+                    x64_alu_ri(&b, alu, size, reg, imm);
                     expect(alu_names[alu], 2);
-                    expect_mem(0, 1u << size, m);
+                    expect_reg(0, size, reg);
                     expect_imm(1, size, imm);
                 }
+                begin();
+                x64_alu_mi(&b, alu, size, m, imm);
+                expect(alu_names[alu], 2);
+                expect_mem(0, 1u << size, m);
+                expect_imm(1, size, imm);
+            }
         }
     }
 }
@@ -327,25 +323,21 @@ START_TEST(all_constants_in_all_registers)
                                        UINT64_MAX };
 
     for (unsigned reg = 0; reg < 16; reg++) {
-        for
-            EACH(i, values)
-            {
-                const cs_x86 *x;
+        for (size_t i = 0; i < COUNT(values); i++) {
+            const cs_x86 *x;
 
-                begin();
-                x64_mov_ri(&b, reg, values[i]);
-                ck_assert_uint_eq(cs_disasm(handle, buffer, (size_t)(b.at - buffer), 0, 1, &insn),
-                                  1);
-                ck_assert(strcmp(insn->mnemonic, "mov") == 0 ||
-                          strcmp(insn->mnemonic, "movabs") == 0);
-                ck_assert_uint_eq(insn->size, b.at - buffer);
-                x = &insn->detail->x86;
-                /* 32 bits clear the upper half */
-                expect_reg(0, x->operands[0].size == 4 ? SZ_32 : SZ_64, reg);
-                ck_assert_uint_eq(x->operands[0].size == 4 ? (uint32_t)x->operands[1].imm
-                                                           : (uint64_t)x->operands[1].imm,
-                                  values[i]);
-            }
+            begin();
+            x64_mov_ri(&b, reg, values[i]);
+            ck_assert_uint_eq(cs_disasm(handle, buffer, (size_t)(b.at - buffer), 0, 1, &insn), 1);
+            ck_assert(strcmp(insn->mnemonic, "mov") == 0 || strcmp(insn->mnemonic, "movabs") == 0);
+            ck_assert_uint_eq(insn->size, b.at - buffer);
+            x = &insn->detail->x86;
+            /* 32 bits clear the upper half */
+            expect_reg(0, x->operands[0].size == 4 ? SZ_32 : SZ_64, reg);
+            ck_assert_uint_eq(x->operands[0].size == 4 ? (uint32_t)x->operands[1].imm
+                                                       : (uint64_t)x->operands[1].imm,
+                              values[i]);
+        }
     }
 }
 END_TEST
