@@ -102,30 +102,45 @@ END_TEST
 
 /* ---- native code of another key ---- */
 
-/* A function called through a register, with a branch to link, in two pages:
- * mov ecx, 500; mov rbx, function; 1: call rbx; dec ecx; jnz 1b; jmp end */
-static const uint8_t caller[] = { 0xb9, 0xf4, 1,    0, 0,          /* */
-                                  0x48, 0xc7, 0xc3, 0, 0x90, 0, 0, /* LAB_CODE + 1000H */
-                                  0xff, 0xd3,                      /* */
-                                  0xff, 0xc9,                      /* */
-                                  0x75, 0xfa,                      /* */
-                                  0xf4 };
-/* add eax, ecx; test cl, 1; jz 1f; add eax, 5; 1: ret */
-static const uint8_t function[] = { 0x01, 0xc8, 0xf6, 0xc1, 1, 0x74, 3, 0x83, 0xc0, 5, 0xc3 };
-enum { SUM = 500 * 501 / 2 + 250 * 5 };
+/* Two functions: one is called while ECX is above EDX, then the other one. */
+/* clang-format off */
+static const uint8_t caller[] = {
+    0xb9, 0xf4, 1, 0, 0,    /* mov ecx, 500 */
+    0x48, 0x89, 0xfb,       /* 1: mov rbx, rdi */
+    0x39, 0xd1,             /* cmp ecx, edx */
+    0x49, 0x0f, 0x46, 0xd8, /* cmovbe rbx, r8 */
+    0xff, 0xd3,             /* call rbx */
+    0xff, 0xc9,             /* dec ecx */
+    0x75, 0xf1,             /* jnz 1b */
+    0xf4,
+};
+static const uint8_t function[] = {
+    0x01, 0xc8,       /* add eax, ecx */
+    0xf6, 0xc1, 1,    /* test cl, 1 */
+    0x74, 3,          /* jz 1f */
+    0x83, 0xc0, 5,    /* add eax, 5 */
+    0xc3,             /* 1: ret */
+};
+/* clang-format on */
+enum { SUM = 500 * 501 / 2 + 250 * 5, FIRST = LAB_CODE + 0x1000, SECOND = FIRST + 0x80 };
 
 static struct insn_lab *caller_lab(void)
 {
     struct insn_lab *lab = hot_lab(LAB_LONG, CACHE);
 
     bus_write_bytes(lab->bus, LAB_CODE, caller, sizeof caller);
-    bus_write_bytes(lab->bus, LAB_CODE + 0x1000, function, sizeof function);
+    bus_write_bytes(lab->bus, FIRST, function, sizeof function);
+    bus_write_bytes(lab->bus, SECOND, function, sizeof function);
     return lab;
 }
 
-static void run_caller(struct insn_lab *lab)
+/* `second` of the 500 calls are of the second function */
+static void run_caller(struct insn_lab *lab, unsigned second)
 {
     lab->cpu->r[RAX] = 0;
+    lab->cpu->r[RDX] = second;
+    lab->cpu->r[RDI] = FIRST;
+    lab->cpu->r[R8] = SECOND;
     hot_run(lab, LAB_CODE);
     ck_assert_uint_eq((uint32_t)lab->cpu->r[RAX], SUM);
 }
@@ -143,10 +158,17 @@ static unsigned poison(struct jit *jit)
 
 static void run_until_hot(struct insn_lab *lab)
 {
-    run_caller(lab);
-    run_caller(lab);
+    run_caller(lab, 250);
+    run_caller(lab, 250);
     ck_assert_uint_ge(lab->cpu->jit->stats.live, 2);
     ck_assert_uint_gt(lab->cpu->jit->stats.links, 0);
+}
+
+/* The loop becomes hot here, too, and calls the second function when that is not. */
+static void run_elsewhere(struct insn_lab *lab)
+{
+    run_caller(lab, 10);
+    run_caller(lab, 10);
 }
 
 START_TEST(poison_is_deadly)
@@ -155,9 +177,27 @@ START_TEST(poison_is_deadly)
 
     run_until_hot(lab);
     poison(lab->cpu->jit);
-    run_caller(lab);
+    run_caller(lab, 10);
 }
 END_TEST
+
+/* Native code has been left for the first function, by a link that is to be made, as the state
+ * changes. */
+static void leave_through_a_link(struct jit *jit)
+{
+    struct native_block *nb;
+
+    jit->pending = NULL;
+    for (uint32_t id = 0; !jit->pending && (nb = next_path(jit, &id));) {
+        struct link *l = &nb->link[1];
+
+        if ((nb->b->pa & PAGE_MASK) != FIRST || l->to)
+            continue;
+        *l = (struct link){ .from = nb };
+        jit->pending = l;
+    }
+    ck_assert_ptr_nonnull(jit->pending);
+}
 
 START_TEST(native_code_is_not_entered_in_another_state)
 {
@@ -170,10 +210,10 @@ START_TEST(native_code_is_not_entered_in_another_state)
     lab = caller_lab();
     run_until_hot(lab);
     poison(lab->cpu->jit);
+    leave_through_a_link(lab->cpu->jit);
     states[_i].enter(lab->cpu);
     cpu_update_key(lab->cpu);
-    run_caller(lab);
-    run_caller(lab);
+    run_elsewhere(lab);
     for (uint32_t id = 0; (nb = next_path(lab->cpu->jit, &id));) {
         other += nb->b->key == lab->cpu->key;
         for (const struct native_block *at = nb; at; at = at->follows) {
@@ -204,9 +244,9 @@ START_TEST(all_bits_of_the_key_are_compared)
     lab = caller_lab();
     run_until_hot(lab);
     poison(lab->cpu->jit);
+    leave_through_a_link(lab->cpu->jit);
     lab->cpu->key ^= bit;
-    run_caller(lab);
-    run_caller(lab);
+    run_elsewhere(lab);
     hot_free(lab);
 }
 END_TEST
