@@ -312,6 +312,20 @@ static bool narrow_to_block(struct search *s)
     return false;
 }
 
+/* The state before the last block that the reference runs to reach `cycle`: an engine that may not
+ * run it as a whole interprets it, so that one cycle less does not stop in front of it. */
+static void remember_last_block(struct search *s, uint64_t cycle)
+{
+    int ran;
+
+    remember(s);
+    while (nidus_run_block(s->b, cycle, &s->ends)) {
+        ran = who_ran(s);
+        if (ran >= 0 && cpu_cycles(s->b->cpu[ran]) < cycle)
+            remember(s);
+    }
+}
+
 /* 4: they do not differ when each block is left at once */
 static void narrow_by_halves(struct search *s)
 {
@@ -330,9 +344,7 @@ static void narrow_by_halves(struct search *s)
     }
     if (!go_to(s, s->good))
         return;
-    if (low > s->good)
-        run_both(s, low);
-    remember(s);
+    remember_last_block(s, high);
     if (!go_to(s, s->good))
         return;
     run_both(s, high);

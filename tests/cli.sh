@@ -87,7 +87,7 @@ done <out
 run -clock cycles -stats stats.json
 grep -q '"vm_exits": *10' stats.json || fail "-stats counts other VM exits than 10: $(cat stats.json)"
 run -clock cycles -dump-jit 0x100000-0x1fffff -D native
-grep -q '^block 0000000000[0-9a-f]*, physical' native && grep -q 'budget' native &&
+grep -q '^block 0000000000[0-9a-f]*, physical' native && grep -q '; native.left' native &&
     grep -q '^cold:' native || fail "-dump-jit shows no native code: $(head -n 3 native)"
 "$nidus" -clock cycles -perfmap </dev/null >out &
 map=/tmp/perf-$!.map

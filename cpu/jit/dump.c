@@ -52,34 +52,19 @@ void jit_again_done(struct again *a)
 static const char *const reg_names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                            "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
 
+#define NAME(member) { offsetof(struct cpu, member), sizeof(((struct cpu *)0)->member), #member },
+/* clang-format off */
 static const struct {
     size_t offset, size;
     const char *name;
-} field_names[] = {
-#define NAME(member)                                                             \
-    {                                                                            \
-        offsetof(struct cpu, member), sizeof(((struct cpu *)0)->member), #member \
-    }
-    NAME(budget),
-    NAME(insn_count),
-    NAME(native.page),
-    NAME(native.flags),
-    NAME(native.xmm_live),
-    NAME(native.key_tag),
-    NAME(native.from),
-    NAME(native.jump_table),
-    NAME(rip),
-    NAME(mmu.fetch_page),
-    NAME(mmu.tlb),
-    NAME(mmu.fetch_addend),
-    NAME(seg[SEG_FS]),
-    NAME(seg[SEG_GS]),
-    NAME(fpu.xmm),
-    NAME(fpu),
-    NAME(flags),
-    NAME(mmu),
-#undef NAME
+} field_names[] = { /* parts of others first */
+    NAME(native.left) NAME(native.page) NAME(native.shared) NAME(native.flags) NAME(native.xmm_live)
+    NAME(native.key_tag) NAME(native.jump_table) NAME(native.from) NAME(rip) NAME(mmu.tlb)
+    NAME(mmu.fetch_page) NAME(mmu.fetch_addend) NAME(mmu) NAME(seg[SEG_FS]) NAME(seg[SEG_GS])
+    NAME(fpu.xmm) NAME(fpu.mxcsr) NAME(fpu) NAME(rflags) NAME(flags) NAME(events) NAME(cpl)
 };
+/* clang-format on */
+#undef NAME
 
 static void name_field(size_t offset, FILE *out)
 {
@@ -98,9 +83,11 @@ static void name_field(size_t offset, FILE *out)
 static void name_target(const struct jit *jit, const struct native_block *nb, const uint8_t *to,
                         FILE *out)
 {
-    for (unsigned k = 0; k < 2; k++) {
-        if (nb->link[k].site && to == nb->link[k].stub)
-            fprintf(out, "  ; link %u, not made", k);
+    for (; nb; nb = nb->follows) {
+        for (unsigned k = 0; k < 2; k++) {
+            if (nb->link[k].site && to == nb->link[k].stub)
+                fprintf(out, "  ; link %u, not made", k);
+        }
     }
 #define STUB(name)            \
     if (to == jit->stub.name) \
@@ -348,7 +335,8 @@ static unsigned dump_page(struct jit *jit, uint64_t first, uint64_t last, uint64
         struct native_block *nb = jit->by_id[i];
         uint64_t begin;
 
-        if (!nb || nb->stale || nb != nb->head || (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
+        if (!nb || nb->stale || nb != nb->head ||
+            (page != MMU_NO_PAGE && (nb->b->pa & PAGE_MASK) != page))
             continue;
         begin = (first & PAGE_MASK) + (nb->b->pa & ~PAGE_MASK);
         if (begin <= last && first < begin + nb->b->bytes)

@@ -153,17 +153,21 @@ static struct chunk *chunk_with_room(struct jit *jit)
 
     if (!chunk_is_full(c))
         return c;
-    jit->current = (jit->current + 1) % JIT_CHUNKS;
+    jit->current = (jit->current + 1) % jit->chunk_count;
     c = &jit->chunk[jit->current];
     chunk_empty(jit, c);
     return c;
 }
 
+/* a chunk has room for some of the longest paths */
 static void chunks_divide(struct jit *jit)
 {
-    size_t size = (jit->code.size - STUB_BYTES) / JIT_CHUNKS & ~(size_t)(CHUNK_ALIGN - 1);
+    size_t all = jit->code.size - STUB_BYTES, count = all / (4 * JIT_BLOCK_MAX), size;
 
-    for (unsigned i = 0; i < JIT_CHUNKS; i++) {
+    ASSERT(count >= 2);
+    jit->chunk_count = count < JIT_CHUNKS ? (unsigned)count : JIT_CHUNKS;
+    size = all / jit->chunk_count & ~(size_t)(CHUNK_ALIGN - 1);
+    for (unsigned i = 0; i < jit->chunk_count; i++) {
         struct chunk *c = &jit->chunk[i];
 
         c->start = c->hot = jit->code.write + STUB_BYTES + i * size;
@@ -216,6 +220,7 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     nb->cold = x64_here(&cold);
     path_build(jit, nb);
     x64_translate(jit, nb, &hot, &cold);
+    ASSERT(hot.at <= c->middle && cold.at <= c->end);
     nb->hot_bytes = (uint32_t)(hot.at - c->hot);
     nb->cold_bytes = (uint32_t)(cold.at - c->cold);
     c->hot = (uint8_t *)align_up((uintptr_t)hot.at, 16);
@@ -225,13 +230,13 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
         at->b->natives = at;
         at->next = c->first;
         c->first = at;
+        jit->stats.guest_bytes += at->b->bytes;
     }
     b->code = nb->code;
     b->translated = nb;
     jump_enter(jit, b);
     jit->stats.translated++;
     jit->stats.live++;
-    jit->stats.guest_bytes += b->bytes;
     jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
     jit->stats.translate_ns += native_ns() - begin;
     if (jit->perf_map)
@@ -276,8 +281,8 @@ static void jit_recover(struct cpu *cpu, const struct native_block *nb, unsigned
 
     jit_path(nb->head, &path);
     flow_analyse_path(cpu->jit->flow, &path, flow);
-    flags_set(&cpu->flags, flow_replay_path(&path, flow, nb->first + at,
-                                            flags_unpack(cpu->native.flags), r));
+    flags_set(&cpu->flags,
+              flow_replay_path(&path, flow, nb->first + at, flags_unpack(cpu->native.flags), r));
 }
 
 /* the last block of the path whose code this is */
@@ -364,7 +369,7 @@ static void jit_flushed(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
 
-    for (unsigned i = 0; i < JIT_CHUNKS; i++) {
+    for (unsigned i = 0; i < jit->chunk_count; i++) {
         struct chunk *c = &jit->chunk[i];
 
         while (c->first) {

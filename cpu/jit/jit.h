@@ -16,7 +16,7 @@
 #define JIT_DEFAULT_CACHE (UINT64_C(256) << 20)
 
 struct jit_stats {                      /* uint64_t only */
-    uint64_t translated, refused;       /* blocks */
+    uint64_t translated, refused;       /* hot blocks, each with those that follow it */
     uint64_t live;                      /* blocks with native code now */
     uint64_t guest_bytes, native_bytes; /* of all that was translated */
     uint64_t links, unlinks, evictions;

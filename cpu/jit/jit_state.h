@@ -11,11 +11,11 @@
 enum {
     JUMP_TABLE_ENTRIES = 1 << 14,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
-    JIT_CHUNKS = 32,
+    JIT_CHUNKS = 32,     /* fewer where the cache is small */
 };
 
-/* Room for the native code of one block: at most this much of the hot and the cold region. */
-#define JIT_BLOCK_MAX (32u << 10)
+/* Room for the native code of one path: at most this much of the hot and the cold region. */
+#define JIT_BLOCK_MAX (PATH_MAX_INSNS * 512u)
 
 struct jump_entry {
     uint64_t tag; /* native address of the guest code, key above; 0: none */
@@ -81,14 +81,14 @@ struct jit {
     const struct x64_emitter **emitter; /* by enum insn_id */
     struct jump_entry *jumps;
     struct chunk chunk[JIT_CHUNKS];
-    unsigned current;
+    unsigned chunk_count, current;
     struct native_block **by_id;
     uint32_t id_count, id_capacity;
     uint32_t *free_ids;
     uint32_t free_count;
-    struct link *pending; /* left through it: to be linked with the next block */
-    struct insn alone[2]; /* one instruction, then back */
-    unsigned index;       /* of the instruction in alone[0], in its block, ... */
+    struct link *pending;         /* left through it: to be linked with the next block */
+    struct insn alone[2];         /* one instruction, then back */
+    unsigned index;               /* of the instruction in alone[0], in its block, ... */
     struct native_block *running; /* ... which is this one */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */

@@ -31,7 +31,7 @@ static uint64_t cache_used(const struct jit *jit)
 {
     uint64_t used = 0;
 
-    for (unsigned i = 0; i < JIT_CHUNKS; i++) {
+    for (unsigned i = 0; i < jit->chunk_count; i++) {
         const struct chunk *c = &jit->chunk[i];
 
         used += (uint64_t)(c->hot - c->start) + (uint64_t)(c->cold - c->middle);
