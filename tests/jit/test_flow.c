@@ -15,9 +15,14 @@ static struct flow_table *table;
 static struct block *block;
 static struct flow flow[BLOCK_MAX_INSNS + 1];
 
+static bool has_all(unsigned feature)
+{
+    return true;
+}
+
 static void setup(void)
 {
-    table = flow_table_create();
+    table = flow_table_create(has_all);
     block = calloc(1, sizeof *block + (BLOCK_MAX_INSNS + 1) * sizeof(struct insn));
     ck_assert_ptr_nonnull(block);
 }
