@@ -105,6 +105,8 @@ void x64_need_flags(struct x64 *e, uint16_t flags, struct x64_operand *o);
 /* before an instruction that defines only some: the others, if they are to survive */
 void x64_pass_flags(struct x64 *e, struct x64_operand *o);
 void x64_save_flags(struct x64 *e);
+/* of a shift by CL: its count, as it was in front of it */
+unsigned x64_count_reg(const struct x64 *e);
 /* after a multiplication: the result's low half decides SF, ZF and PF */
 void x64_save_product(struct x64 *e, unsigned size, unsigned native);
 void x64_defined(struct x64 *e, uint16_t flags);

@@ -347,6 +347,8 @@ static bool x64_shift_CL(struct x64 *e, const struct insn *in, unsigned extensio
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, true);
 
     x64_need_flags(e, e->flow[e->at].reads, &o);
+    if (x64_count_reg(e) != N_RCX)
+        x64_mov_rr(&e->hot, SZ_32, x64_count_reg(e), N_RCX);
     x64_shift_op(e, in, &o, 0xd3, extension, false);
     e->valid &= (uint16_t)~FL_A;
     e->saved = false;

@@ -65,6 +65,14 @@ static void x64_and_ah(struct x64_buf *b, unsigned mask)
     x64_8(b, mask);
 }
 
+/* where the count of a shift by CL is behind it: CL itself may have been shifted */
+unsigned x64_count_reg(const struct x64 *e)
+{
+    const struct insn *in = &e->b->insns[e->at];
+
+    return in->rm == RCX && !(in->flags & IN_MEM) ? X64_TMP : N_RCX;
+}
+
 void x64_save_flags(struct x64 *e)
 {
     const struct flow *f = &e->flow[e->at];
@@ -74,8 +82,7 @@ void x64_save_flags(struct x64 *e)
         /* a count of 0 has kept AF too */
         uint8_t *skip;
 
-        x64_8(&e->hot, 0xf6); /* test cl, mask */
-        x64_8(&e->hot, 0xc1);
+        x64_rr(&e->hot, 0xf6, SZ_8, 0, x64_count_reg(e)); /* test, mask */
         x64_8(&e->hot, e->b->insns[e->at].size == 3 ? 63 : 31);
         skip = x64_jcc_short(&e->hot, CC_E);
         x64_and_ah(&e->hot, (uint8_t)~X64_AH_AF);
