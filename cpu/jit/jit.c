@@ -278,6 +278,15 @@ static struct native_block *native_at(struct jit *jit, const uint8_t *code)
     return NULL;
 }
 
+/* native code is running, or has just been left */
+static void jit_count(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+
+    jit->stats.instructions += cpu->insn_count - jit->counted;
+    jit->counted = cpu->insn_count;
+}
+
 static void jit_run(struct cpu *cpu, struct block *b)
 {
     struct jit *jit = cpu->jit;
@@ -289,7 +298,9 @@ static void jit_run(struct cpu *cpu, struct block *b)
     jit_prepare(cpu, b);
     cpu->native.flags = flags_pack(flags_get(&cpu->flags));
     jit->stats.entries++;
+    jit->counted = cpu->insn_count;
     how = enter(cpu, b->code);
+    jit_count(cpu);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     switch (how & BITS(EXIT_SHIFT - 1, 0)) {
     case EXIT_LINK: {
@@ -410,6 +421,8 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
     jit->calls[in->id]++;
+    jit->stats.calls++;
+    jit_count(cpu);
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
@@ -427,6 +440,8 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint16_t needs;
 
     jit->calls[in->id]++;
+    jit->stats.calls++;
+    jit_count(cpu);
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
     jit->index = ref & REF_INDEX;

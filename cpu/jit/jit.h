@@ -20,6 +20,8 @@ struct jit_stats {
     uint64_t guest_bytes, native_bytes; /* of all that was translated */
     uint64_t links, unlinks, evictions;
     uint64_t entries;      /* from the run loop */
+    uint64_t instructions; /* of blocks that native code has begun, and then of those ... */
+    uint64_t calls;        /* ... that an interpreter function has run */
     uint64_t translate_ns; /* native time spent translating */
 };
 

@@ -74,6 +74,7 @@ struct jit {
     struct insn alone[2];  /* one instruction, then back */
     unsigned index;        /* of the instruction in alone[0] */
     struct jit_stats stats;
+    uint64_t counted; /* cpu->insn_count, as far as it is in stats.instructions */
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, slow paths among them */
     /* stubs, where they run */
     struct {
