@@ -142,6 +142,8 @@ static inline unsigned x64_number(const struct insn *in, unsigned n)
 unsigned x64_in_reg(struct x64 *e, unsigned reg, unsigned scratch);
 /* a native register becomes the value of a guest register; sizes of 4 clear the upper half */
 void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native);
+/* of the size of an operand, 32 bits for 64 */
+void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm);
 
 /* ---- memory (x64_memory.c) ---- */
 /* effective address into `dst`, without segment; may use rax if `rax_free`; false: it would have to */

@@ -158,16 +158,6 @@ static bool x64_test_E_G(struct x64 *e, const struct insn *in, unsigned arg)
     return true;
 }
 
-static void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm)
-{
-    if (size == SZ_8)
-        x64_8(&e->hot, imm);
-    else if (size == SZ_16)
-        x64_16(&e->hot, imm);
-    else
-        x64_32(&e->hot, imm);
-}
-
 static bool x64_test_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
@@ -373,19 +363,13 @@ static bool x64_double_shift(struct x64 *e, const struct insn *in, unsigned op)
 static bool x64_bit_E_G(struct x64 *e, const struct insn *in, unsigned extension)
 {
     uint32_t op = (0x83 | extension << 3) | OP_0F;
-    struct x64_operand o = x64_guest_reg(in->rm);
     unsigned native;
 
     x64_pass_flags(e, NULL);
-    if (o.memory) {
-        native = x64_in_reg(e, in->reg, X64_TMP);
-        x64_load(&e->hot, SZ_64, N_RAX, o.m);
-        x64_rr(&e->hot, op, in->size, native, N_RAX);
-        if (extension != 4)
-            x64_to_guest(e, in->size, in->rm, N_RAX);
-    } else {
-        x64_to_rm(e, in, op, extension == 4, NULL);
-    }
+    native = x64_in_reg(e, in->rm, N_RAX);
+    x64_rr(&e->hot, op, in->size, x64_in_reg(e, in->reg, X64_TMP), native);
+    if (extension != 4)
+        x64_to_guest(e, in->size, in->rm, native);
     e->valid &= FL_OSZAP;
     x64_defined(e, FL_C);
     return true;

@@ -107,3 +107,13 @@ void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native)
     else if (own != native)
         x64_mov_rr(&e->hot, size, own, native);
 }
+
+void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm)
+{
+    if (size == SZ_8)
+        x64_8(&e->hot, imm);
+    else if (size == SZ_16)
+        x64_16(&e->hot, imm);
+    else
+        x64_32(&e->hot, imm);
+}

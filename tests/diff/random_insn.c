@@ -1,4 +1,5 @@
-/* Encodings: prefixes, REX, opcode by map, ModRM, SIB, displacement, immediate.
+/* Encodings: prefixes, REX, opcode by map, ModRM, SIB, displacement, immediate. With a shape, registers
+ * are chosen to suit addresses; without one, they are given values that do.
  * [SDM 2A "Instruction Format"] */
 #include "tests/diff/random_insn.h"
 
@@ -32,6 +33,7 @@ enum { DATA_FROM = 0x800, DATA_TO = 0x2000 };
 struct encoder {
     struct random *r;
     const struct insn_row *row;
+    const struct random_shape *shape; /* or NULL */
     struct random_insn *out;
     uint64_t *regs;
     int group_slot; /* of ModRM, or -1 */
@@ -97,7 +99,7 @@ static bool has_op(const struct insn_row *row, unsigned op)
     return row->op[0] == op || row->op[1] == op || row->op[2] == op;
 }
 
-static bool is_string(const struct insn_row *row)
+bool random_is_string(const struct insn_row *row)
 {
     return has_op(row, OP_Xb) || has_op(row, OP_Xv) || has_op(row, OP_Yb) || has_op(row, OP_Yv);
 }
@@ -207,6 +209,53 @@ static void aim(struct encoder *e, unsigned reg, uint64_t rest)
         e->regs[reg] = (uint32_t)e->regs[reg] | random_u64(e->r) << 32;
 }
 
+unsigned random_register(struct random *r, uint16_t mask)
+{
+    unsigned reg;
+
+    do
+        reg = (unsigned)random_below(r, 16);
+    while (!(mask >> reg & 1));
+    return reg;
+}
+
+static void put_base(struct encoder *e, unsigned base, unsigned index, unsigned scale)
+{
+    e->base = (uint8_t)base;
+    e->index = (uint8_t)index;
+    e->rex = (uint8_t)((e->rex & ~3) | (base >> 3) | (index >> 3) << 1);
+    if (e->rex & 3)
+        e->rex |= 0x40;
+    e->rm = (uint8_t)(base & 7);
+    e->has_sib = index != RSP || (base & 7) == 4;
+    e->sib = (uint8_t)(scale << 6 | (index & 7) << 3 | (base & 7));
+}
+
+static void encode_shaped_base(struct encoder *e)
+{
+    const struct random_shape *shape = e->shape;
+    unsigned index = RSP, scale = 0, base;
+
+    if (shape->bases32 && random_one_in(e->r, 8))
+        e->addr32 = true;
+    base = random_register(e->r, e->addr32 ? shape->bases | shape->bases32 : shape->bases);
+    if (shape->indexes && random_one_in(e->r, 3)) {
+        index = random_register(e->r, shape->indexes);
+        scale = (unsigned)random_below(e->r, 4);
+    }
+    e->mod = (uint8_t)random_below(e->r, 3);
+    if (e->mod == 0 && (base & 7) == 5)
+        e->mod = 1;
+    e->disp_size = e->mod == 2 ? 4 : e->mod;
+    e->disp = (int32_t)random_below(e->r, e->mod == 2 ? 0x1000 : 0x40) -
+              (e->mod == 2 ? 0x800 : 0x20);
+    if (random_one_in(e->r, 64) && e->mod == 2)
+        e->disp = (int32_t)random_u64(e->r);
+    if (e->mod == 0)
+        e->disp = 0;
+    put_base(e, base, index, scale);
+}
+
 static void encode_base(struct encoder *e)
 {
     unsigned base = (unsigned)random_below(e->r, 16), index = RSP, scale = 0;
@@ -231,20 +280,20 @@ static void encode_base(struct encoder *e)
     } else {
         index = RSP;
     }
-    e->base = (uint8_t)base;
-    e->index = (uint8_t)index;
     aim(e, base, scaled + (uint64_t)(int64_t)e->disp);
-    e->rex = (uint8_t)((e->rex & ~3) | (base >> 3) | (index >> 3) << 1);
-    if (e->rex & 3)
-        e->rex |= 0x40;
-    e->rm = (uint8_t)(base & 7);
-    e->has_sib = index != RSP || (base & 7) == 4;
-    e->sib = (uint8_t)(scale << 6 | (index & 7) << 3 | (base & 7));
+    put_base(e, base, index, scale);
+}
+
+static uint64_t random_target(struct encoder *e)
+{
+    uint64_t from = e->shape ? e->shape->data : NATIVE_DATA + DATA_FROM;
+
+    return from + random_below(e->r, e->shape ? e->shape->data_size : DATA_TO - DATA_FROM);
 }
 
 static void encode_memory(struct encoder *e)
 {
-    e->out->target = NATIVE_DATA + DATA_FROM + random_below(e->r, DATA_TO - DATA_FROM);
+    e->out->target = random_target(e);
     if (random_one_in(e->r, 2))
         e->out->target &= ~UINT64_C(15);
     switch (random_below(e->r, 8)) {
@@ -260,7 +309,12 @@ static void encode_memory(struct encoder *e)
         e->disp_size = 4;
         e->disp = (int32_t)e->out->target;
         break;
-    default: encode_base(e); break;
+    default:
+        if (e->shape)
+            encode_shaped_base(e);
+        else
+            encode_base(e);
+        break;
     }
     if (e->has_sib)
         e->rm = 4;
@@ -285,7 +339,14 @@ static void aim_implicit(struct encoder *e)
     const struct insn_row *row = e->row;
     uint64_t *regs = e->regs, high = e->addr32 ? random_u64(e->r) << 32 : 0;
 
-    if (is_string(row)) {
+    if (e->shape) {
+        if (is_bit_string(e) && e->shape->indexes) {
+            e->reg = (uint8_t)random_register(e->r, e->shape->indexes);
+            e->rex = (uint8_t)((e->rex & ~4) | (e->reg & 8 ? 0x44 : 0));
+        }
+        return;
+    }
+    if (random_is_string(row)) {
         regs[RSI] = (NATIVE_DATA + DATA_FROM + random_below(e->r, DATA_TO - DATA_FROM)) | high;
         regs[RDI] = (NATIVE_DATA + DATA_FROM + random_below(e->r, DATA_TO - DATA_FROM)) | high;
         if (random_one_in(e->r, 2)) /* overlap */
@@ -322,7 +383,9 @@ static void put_prefixes(struct encoder *e)
     static const uint8_t null_segments[] = { 0x26, 0x2e, 0x36, 0x3e };
     const struct insn_row *row = e->row;
 
-    if (random_one_in(e->r, 16))
+    if (e->shape && random_one_in(e->r, 10)) /* FS, GS */
+        put(e, 0x64 + random_below(e->r, 2), 1);
+    else if (random_one_in(e->r, 16))
         put(e, null_segments[random_below(e->r, 4)], 1);
     if (e->addr32)
         put(e, 0x67, 1);
@@ -377,7 +440,7 @@ static void put_immediate(struct encoder *e, unsigned op)
     if (operands[op].kind == KIND_REL)
         v = (uint64_t)NATIVE_TAKEN - (NATIVE_INSN + e->out->length + size);
     if (operands[op].kind == KIND_MOFFS)
-        v = e->out->target = NATIVE_DATA + DATA_FROM + random_below(e->r, DATA_TO - DATA_FROM);
+        v = e->out->target = random_target(e);
     if (op == OP_Iwb) /* ENTER: a frame that fits */
         v = random_below(e->r, 1024) | random_u64(e->r) << 16;
     put(e, v, size);
@@ -402,6 +465,7 @@ static void put_operands(struct encoder *e)
         uint32_t disp = (uint32_t)(e->out->target - next);
 
         memcpy(e->out->bytes + at, &disp, 4);
+        e->out->rip_disp = at;
     }
     for (unsigned i = 0; i < 3; i++)
         put_immediate(e, e->row->op[i]);
@@ -440,6 +504,44 @@ static void encode(struct encoder *e)
     put_prefixes(e);
     put_opcode(e);
     put_operands(e);
+}
+
+/* Does it write a register that is to be kept? A guess that is right for most rows. */
+static bool overwrites(const struct encoder *e)
+{
+    const struct insn_row *row = e->row;
+    bool both = strcmp(row->mnemonic, "xchg") == 0 || strcmp(row->mnemonic, "xadd") == 0;
+
+    for (unsigned i = 0; i < (both ? 2 : 1); i++) {
+        unsigned kind = operands[row->op[i]].kind, reg = e->rm;
+        bool high = operands[row->op[i]].size == SIZE_B && !e->rex; /* AH to BH */
+
+        if (kind == KIND_REG)
+            reg = e->reg;
+        else if (kind != KIND_OPREG && (kind != KIND_RM || e->mem))
+            continue;
+        if (e->shape->keep >> (high ? reg & 3 : reg) & 1)
+            return true;
+    }
+    return false;
+}
+
+void random_insn_shaped(struct random *r, unsigned id, const struct random_shape *shape,
+                        struct random_insn *insn)
+{
+    uint64_t regs[16] = { 0 };
+    bool again = true;
+
+    while (again) {
+        struct encoder e = {
+            .r = r, .row = &insn_rows[id], .shape = shape, .out = insn, .regs = regs
+        };
+
+        memset(insn, 0, sizeof *insn);
+        insn->row = e.row;
+        encode(&e);
+        again = insn->length > 15 || (overwrites(&e) && !random_one_in(r, 24));
+    }
 }
 
 void random_insn(struct random *r, unsigned id, struct random_insn *insn, struct native_regs *regs)

@@ -52,11 +52,6 @@ static inline unsigned long fuzz_environment(const char *name, unsigned long oth
 
 /* ---- random numbers ---- */
 
-static inline void fuzz_seed(struct fuzz *f, uint64_t seed)
-{
-    f->random = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static inline uint64_t fuzz_random(struct fuzz *f)
 {
     uint64_t z = f->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -64,6 +59,12 @@ static inline uint64_t fuzz_random(struct fuzz *f)
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return z ^ z >> 31;
+}
+
+static inline void fuzz_seed(struct fuzz *f, uint64_t seed)
+{
+    f->random = seed;
+    f->random = fuzz_random(f); /* or neighbours would be the same sequence a step apart */
 }
 
 static inline uint64_t fuzz_below(struct fuzz *f, uint64_t n)

@@ -185,7 +185,7 @@ static const struct {
 };
 
 /* RSI is where the data is, and stays; SIL and DH are left out with it */
-static unsigned random_register(struct random *r)
+static unsigned flow_register(struct random *r)
 {
     unsigned reg = (unsigned)random_below(r, 7);
 
@@ -210,10 +210,10 @@ static size_t random_bytes(struct random *r, uint8_t *to)
     do
         field = shapes[i].fields == 0xff && strcmp(shapes[i].opcode, "\x83") != 0 &&
                         strcmp(shapes[i].opcode, "\x80") != 0
-                    ? random_register(r)
+                    ? flow_register(r)
                     : (unsigned)random_below(r, 8);
     while (!(shapes[i].fields >> field & 1));
-    to[n++] = (uint8_t)((mem ? 0x46 : 0xc0 | random_register(r)) | field << 3);
+    to[n++] = (uint8_t)((mem ? 0x46 : 0xc0 | flow_register(r)) | field << 3);
     if (mem)
         to[n++] = (uint8_t)random_u64(r);
     if (shapes[i].immediate)
