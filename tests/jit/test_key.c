@@ -61,6 +61,10 @@ static void shadow(struct cpu *cpu)
 {
     cpu->blocking = BLOCK_STI;
 }
+static void unmasked(struct cpu *cpu)
+{
+    cpu->fpu.mxcsr &= ~(uint32_t)0x80; /* invalid operation */
+}
 static void non_root(struct cpu *cpu)
 {
     cpu->non_root = true;
@@ -83,6 +87,7 @@ static const struct {
     { single_step, KEY_SINGLE, false },
     { breakpoint, KEY_SINGLE, true },
     { shadow, KEY_SINGLE, false /* for one instruction only */ },
+    { unmasked, KEY_SSE_TRAPS, true },
     { non_root, KEY_NON_ROOT, true },
 };
 enum { STATES = sizeof states / sizeof states[0] };
