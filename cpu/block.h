@@ -8,7 +8,7 @@
 
 enum {
     BLOCK_MAX_INSNS = 64,
-    BLOCK_HOT = 24, /* runs in the interpreter before a block is worth translating */
+    BLOCK_HOT = 24,                /* runs in the interpreter before a block is worth translating */
     BLOCK_COLD_FOR_EVER = 1 << 31, /* heat of a block that cannot be */
 };
 
@@ -21,8 +21,8 @@ struct block {
     uint32_t cost;  /* cycles, charged when the block is entered */
     uint16_t count; /* instructions */
     uint16_t bytes;
-    uint32_t heat;             /* how often the interpreter has run it */
-    uint8_t *code;             /* native code, or NULL */
+    uint32_t heat;                   /* how often the interpreter has run it */
+    uint8_t *code;                   /* native code, or NULL */
     struct native_block *translated; /* of cpu/jit: the path that it begins */
     struct native_block *natives;    /* all paths that it is a part of */
     struct block *hash_next;

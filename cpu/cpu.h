@@ -244,8 +244,8 @@ struct cpu {
     bool step_always;        /* blocks of one: instruction log, debugger, monitor trap flag */
 
     /* time */
-    uint64_t horizon;    /* cycle at which budget reaches 0: now = horizon - budget */
-    uint64_t until;      /* cycle at which cpu_run returns */
+    uint64_t horizon; /* cycle at which budget reaches 0: now = horizon - budget */
+    uint64_t until;   /* cycle at which cpu_run returns */
 
     /* wiring */
     unsigned index; /* 0 is the bootstrap processor; also the APIC ID */
@@ -266,7 +266,7 @@ struct cpu {
     uint64_t virt_deadline;            /* cycle at which VMX wants EVENT_VIRT (preemption timer), or
                                     TIMER_OFF */
     struct block_cache *blocks;
-    struct block **block_hash; /* of blocks */
+    struct block **block_hash;           /* of blocks */
     const struct native_ops *native_ops; /* NULL: everything is interpreted */
     struct jit *jit;                     /* of native_ops */
     /* the board: entropy of RDRAND, shutdown of a triple fault, a stop for the debugger */

@@ -502,7 +502,8 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 
 static const struct x64_emitter **emitters_by_id(void)
 {
-    static const struct x64_emitter *const tables[] = { x64_emitters, x64_sse_emitters,
+    static const struct x64_emitter *const tables[] = { x64_alu_emitters, x64_move_emitters,
+                                                        x64_branch_emitters, x64_sse_emitters,
                                                         x64_system_emitters };
     const struct x64_emitter **t = calloc(INSN_COUNT, sizeof(const struct x64_emitter *));
 

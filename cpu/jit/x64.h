@@ -43,8 +43,8 @@ enum { X64_SLOW_SITES = 4, X64_SLOW_PATHS = 2 * PATH_MAX_INSNS };
 struct x64_slow {
     uint8_t *site[X64_SLOW_SITES]; /* rel32 of the jumps here, as written */
     uint8_t count;
-    bool ends;     /* it is the last of its block */
-    bool reload;   /* the native flags are wanted afterwards */
+    bool ends;   /* it is the last of its block */
+    bool reload; /* the native flags are wanted afterwards */
     uint32_t ref;
     unsigned index; /* of the instruction in the path */
     uint8_t *back;  /* as written */
@@ -55,9 +55,9 @@ struct x64_use {
     uint8_t accesses; /* 0, 1, or more */
     bool simple;      /* by a mapped register and a displacement, nothing else */
     bool write;
-    bool aligned;     /* X64_ALIGNED */
+    bool aligned; /* X64_ALIGNED */
     bool keeps_rax;
-    bool stays;       /* an emitter that does all: no call of C but through a look-up that misses */
+    bool stays; /* an emitter that does all: no call of C but through a look-up that misses */
     uint8_t reg;
     uint16_t bytes;
     int32_t disp;
@@ -85,24 +85,24 @@ struct x64 {
     enum x64_way way; /* how the block goes on to the next of its path */
     struct x64_buf hot, cold;
     const struct flow *flow; /* of the block's instructions */
-    unsigned at;        /* the instruction of the block */
-    unsigned first;     /* index of the block's first instruction in the path */
-    uint16_t valid;     /* FL_*: guest flags that the native flags hold */
-    bool saved;         /* cpu->native.flags is current */
-    bool self_saved;    /* the emitter has saved the flags that it was to save */
-    bool clear_af;      /* AF is what the native processor leaves undefined: 0 */
+    unsigned at;             /* the instruction of the block */
+    unsigned first;          /* index of the block's first instruction in the path */
+    uint16_t valid;          /* FL_*: guest flags that the native flags hold */
+    bool saved;              /* cpu->native.flags is current */
+    bool self_saved;         /* the emitter has saved the flags that it was to save */
+    bool clear_af;           /* AF is what the native processor leaves undefined: 0 */
     bool uses_xmm;
-    bool ended;         /* the block's end has been emitted */
+    bool ended;           /* the block's end has been emitted */
     uint32_t page_offset; /* of the block's first byte */
     struct x64_slow slow[X64_SLOW_PATHS];
     unsigned slow_count;
     struct x64_slow now;   /* of this instruction */
     struct x64_use *trial; /* only to see what is accessed */
     struct x64_use use[BLOCK_MAX_INSNS + 1];
-    bool shares;           /* inside a group whose look-up has hit */
+    bool shares; /* inside a group whose look-up has hit */
     bool shared_in_rax;
-    bool keeps_rax;        /* this instruction does not use rax but for its address */
-    bool cold_copy;        /* of a group, where its look-up has missed */
+    bool keeps_rax; /* this instruction does not use rax but for its address */
+    bool cold_copy; /* of a group, where its look-up has missed */
 };
 
 /* An emitter. False: it cannot (an operand without a native register, ...) and has emitted nothing;
@@ -116,7 +116,8 @@ struct x64_emitter {
     uint8_t arg;
 };
 /* the tables, each with an empty row at its end */
-extern const struct x64_emitter x64_emitters[], x64_sse_emitters[], x64_system_emitters[];
+extern const struct x64_emitter x64_alu_emitters[], x64_move_emitters[], x64_branch_emitters[],
+    x64_sse_emitters[], x64_system_emitters[];
 
 /* does the native processor have a feature (FEAT_*) of instructions with emitters? */
 bool x64_native_has(unsigned feature);
@@ -144,6 +145,17 @@ unsigned x64_in_reg(struct x64 *e, unsigned reg, unsigned scratch);
 void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native);
 /* of the size of an operand, 32 bits for 64 */
 void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm);
+
+/* bit 0 of most opcodes: not bytes */
+uint32_t x64_byte_form(uint32_t op, unsigned size);
+/* op r/m, reg: reads both and writes r/m, or only reads (CMP, TEST); tail: an immediate byte, or NULL */
+bool x64_to_rm(struct x64 *e, const struct insn *in, uint32_t op, bool reads_only,
+               const uint8_t *tail);
+/* op reg, r/m of `bytes`; reads_only: CMP; fresh: reg is only written */
+bool x64_to_reg(struct x64 *e, const struct insn *in, uint32_t op, unsigned bytes, bool reads_only,
+                bool fresh);
+/* RSP += by; no flag changes */
+void x64_move_rsp(struct x64 *e, int32_t by);
 
 /* ---- memory (x64_memory.c) ---- */
 /* effective address into `dst`, without segment; may use rax if `rax_free`; false: it would have to */
@@ -191,7 +203,7 @@ void x64_end_indirect(struct x64 *e); /* to the address in rax */
 /* in front of an instruction that goes on in the next page: `in` is what the interpreter checks that
  * with; it goes on if the check fails */
 void x64_second_page(struct x64 *e, const struct insn *in);
-void x64_end_call(struct x64 *e);     /* the last instruction by its interpreter function */
+void x64_end_call(struct x64 *e); /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */
 /* the path that begins with nb (nb->follows ...) */

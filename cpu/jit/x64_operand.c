@@ -4,9 +4,9 @@
 /* RSP, RDX and RCX where instructions want them or addresses use them much; R10, R11, R13 to R15
  * are the least used. */
 const uint8_t x64_reg_of[16] = {
-    [RAX] = N_RBX,  [RCX] = N_RCX,  [RDX] = N_RDX,  [RBX] = N_R10,  [RSP] = N_R12, [RBP] = N_R13,
-    [RSI] = N_RSI,  [RDI] = N_RDI,  [R8] = N_R8,    [R9] = N_R9,    [R10] = N_NONE, [R11] = N_NONE,
-    [R12] = N_R11,  [R13] = N_NONE, [R14] = N_NONE, [R15] = N_NONE,
+    [RAX] = N_RBX, [RCX] = N_RCX,  [RDX] = N_RDX,  [RBX] = N_R10,  [RSP] = N_R12,  [RBP] = N_R13,
+    [RSI] = N_RSI, [RDI] = N_RDI,  [R8] = N_R8,    [R9] = N_R9,    [R10] = N_NONE, [R11] = N_NONE,
+    [R12] = N_R11, [R13] = N_NONE, [R14] = N_NONE, [R15] = N_NONE,
 };
 
 /* the second bytes of rbx, rcx and rdx */
@@ -116,4 +116,64 @@ void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm)
         x64_16(&e->hot, imm);
     else
         x64_32(&e->hot, imm);
+}
+
+/* ---- shapes ---- */
+
+uint32_t x64_byte_form(uint32_t op, unsigned size)
+{
+    return size == SZ_8 ? op & ~1u : op; /* bit 0 of most opcodes: not bytes */
+}
+
+/* op r/m, reg: reads both and writes r/m, or only reads (CMP, TEST) */
+bool x64_to_rm(struct x64 *e, const struct insn *in, uint32_t op, bool reads_only,
+               const uint8_t *tail)
+{
+    bool mem = in->flags & IN_MEM;
+    unsigned src = x64_number(in, in->reg), native;
+    struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, !reads_only);
+
+    op = x64_byte_form(op, in->size);
+    if (x64_reg_of[src] == N_NONE)
+        x64_free_tmp(e, &o);
+    native = x64_in_reg(e, src, X64_TMP);
+    if (!mem && o.memory && in->size == SZ_32 && !reads_only) { /* clears the upper half */
+        x64_load(&e->hot, SZ_32, N_RAX, o.m);
+        x64_rr(&e->hot, op, SZ_32, native, N_RAX);
+        if (tail)
+            x64_8(&e->hot, *tail);
+        x64_store(&e->hot, SZ_64, o.m, N_RAX);
+        return true;
+    }
+    x64_op(e, op, in->size, native, &o);
+    if (tail)
+        x64_8(&e->hot, *tail);
+    return true;
+}
+
+/* op reg, r/m; reads_only: CMP; fresh: reg is only written */
+bool x64_to_reg(struct x64 *e, const struct insn *in, uint32_t op, unsigned bytes, bool reads_only,
+                bool fresh)
+{
+    unsigned dst = x64_number(in, in->reg), native = x64_reg_of[dst];
+    struct x64_operand o = x64_rm_operand(e, in, bytes, false);
+
+    if (native == N_NONE) {
+        native = N_RAX;
+        if (!fresh) {
+            x64_free_rax(e, &o);
+            x64_load(&e->hot, SZ_64, N_RAX, x64_slot(dst));
+        }
+    }
+    x64_op(e, op, in->size, native, &o);
+    if (!reads_only)
+        x64_to_guest(e, in->size, dst, native);
+    return true;
+}
+
+void x64_move_rsp(struct x64 *e, int32_t by)
+{
+    unsigned rsp = x64_reg_of[RSP];
+
+    x64_lea(&e->hot, SZ_64, rsp, (struct x64_mem){ (uint8_t)rsp, N_NONE, 0, by });
 }

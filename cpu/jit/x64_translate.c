@@ -137,6 +137,7 @@ static void x64_try(const struct x64 *e, struct x64_use *use)
         trial.cold.at = cold;
         trial.trial = &use[i];
         x64_instruction(&trial);
+        ASSERT(trial.hot.at <= hot + sizeof hot && trial.cold.at <= cold + sizeof cold);
     }
 }
 

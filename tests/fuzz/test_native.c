@@ -196,8 +196,8 @@ START_TEST(random_code_is_the_same_with_both_engines)
                 "%ju streams, %ju finished, %ju instructions, %ju interpreted, %ju blocks, "
                 "%ju links, %ju unlinks\n",
                 (uintmax_t)t.streams, (uintmax_t)t.finished, (uintmax_t)t.instructions,
-                (uintmax_t)t.interpreted, (uintmax_t)t.jit.translated,
-                (uintmax_t)t.jit.links, (uintmax_t)t.jit.unlinks);
+                (uintmax_t)t.interpreted, (uintmax_t)t.jit.translated, (uintmax_t)t.jit.links,
+                (uintmax_t)t.jit.unlinks);
     if (t.streams < 10 || !t.jit.translated)
         return; /* no judgement; or there is no native code here */
     /* it is native code that has been tested, and the streams run to their ends */
