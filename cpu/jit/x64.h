@@ -120,6 +120,9 @@ void x64_reload_flags(struct x64_buf *b);
 void x64_end_link(struct x64 *e, unsigned k, int64_t offset, bool branch);
 void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
 void x64_end_indirect(struct x64 *e); /* to the address in rax */
+/* For calls, which must not have pushed anything: of a direct one, here; rax, else the slow path */
+bool x64_target_is_canonical(const struct x64 *e, const struct insn *in);
+void x64_check_target(struct x64 *e);
 void x64_end_call(struct x64 *e);     /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */
