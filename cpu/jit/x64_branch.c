@@ -136,3 +136,21 @@ void x64_end_call(struct x64 *e)
     x64_jmp(&e->hot, e->jit->stub.end);
     e->ended = true;
 }
+
+bool x64_target_is_canonical(const struct x64 *e, const struct insn *in)
+{
+    uint64_t page = e->jit->cpu->rip & PAGE_MASK; /* where it is being translated */
+
+    return is_canonical(page + e->page_offset + in->imm, CPU_LINEAR_BITS);
+}
+
+void x64_check_target(struct x64 *e)
+{
+    x64_mov_rr(&e->hot, SZ_64, X64_TMP, N_RAX);
+    x64_rr(&e->hot, 0xc1, SZ_64, 7, X64_TMP); /* sar: 0 or -1 */
+    x64_8(&e->hot, CPU_LINEAR_BITS - 1);
+    x64_alu_ri(&e->hot, ALU_ADD, SZ_64, X64_TMP, 1);
+    x64_alu_ri(&e->hot, ALU_CMP, SZ_64, X64_TMP, 1);
+    x64_jump_slow(e, CC_A);
+    e->valid = 0;
+}
