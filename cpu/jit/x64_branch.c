@@ -137,11 +137,18 @@ void x64_end_call(struct x64 *e)
     e->ended = true;
 }
 
-bool x64_target_is_canonical(const struct x64 *e, const struct insn *in)
+/* A page that runs is canonical: so is a target as near as this, if its topmost bit is the same. */
+void x64_check_near_target(struct x64 *e, int64_t offset)
 {
-    uint64_t page = e->jit->cpu->rip & PAGE_MASK; /* where it is being translated */
-
-    return is_canonical(page + e->page_offset + in->imm, CPU_LINEAR_BITS);
+    if (offset >= 0 && offset < (int64_t)PAGE_SIZE)
+        return;
+    x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.page));
+    x64_lea(&e->hot, SZ_64, X64_TMP, (struct x64_mem){ N_RAX, N_NONE, 0, (int32_t)offset });
+    x64_alu_rr(&e->hot, ALU_XOR, SZ_64, X64_TMP, N_RAX);
+    x64_rr(&e->hot, 0xba | OP_0F, SZ_64, 4, X64_TMP); /* bt */
+    x64_8(&e->hot, CPU_LINEAR_BITS - 1);
+    x64_jump_slow(e, CC_B);
+    e->valid = 0;
 }
 
 void x64_check_target(struct x64 *e)

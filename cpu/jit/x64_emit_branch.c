@@ -79,8 +79,7 @@ static void x64_push_return(struct x64 *e, const struct insn *in)
 /* A target that is not canonical faults in front of the push. */
 static bool x64_call_J(struct x64 *e, const struct insn *in, unsigned arg)
 {
-    if (!x64_target_is_canonical(e, in))
-        return false;
+    x64_check_near_target(e, (int64_t)e->page_offset + (int64_t)in->imm);
     x64_push_return(e, in);
     return x64_jmp_J(e, in, 0);
 }
