@@ -48,6 +48,15 @@ static void x64_slow_path(struct x64 *e, uint32_t ref)
     x64_jmp(&e->cold, x64_here(&e->hot));
 }
 
+/* The distance of a branch's target from the start of the page need not have 32 bits, as that from the
+ * branch has; then the interpreter function branches. */
+static bool x64_reaches(const struct x64 *e, const struct insn *in)
+{
+    int64_t offset = (int64_t)e->page_offset + (int64_t)in->imm;
+
+    return insn_rows[in->id].op[0] != OP_Jz || offset == (int32_t)offset;
+}
+
 static void x64_instruction(struct x64 *e)
 {
     const struct insn *in = &e->b->insns[e->at];
@@ -58,7 +67,7 @@ static void x64_instruction(struct x64 *e)
 
     e->slow_count = 0;
     e->self_saved = e->clear_af = false;
-    if (emitter && emitter->emit(e, in, emitter->arg)) {
+    if (emitter && x64_reaches(e, in) && emitter->emit(e, in, emitter->arg)) {
         x64_slow_path(e, ref);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
