@@ -195,16 +195,43 @@ static void show_code(const struct search *s, const struct before *old, struct c
     }
 }
 
+static void show_native(const struct search *s, unsigned cpu, uint64_t rip)
+{
+    char command[64];
+
+    s->a->monitor_cpu = cpu;
+    snprintf(command, sizeof command, "dump-jit 0x%" PRIx64, linear_rip(s->b->cpu[cpu], rip));
+    if (!nidus_command(s->a, command, s->out))
+        fprintf(s->out, "(no native code to show)\n");
+}
+
+/* One cycle later nothing more has run: but the last block then fits in, and is run by other code. */
+static void show_last_block(const struct search *s)
+{
+    fprintf(s->out,
+            "no further block has run: timers have fired, all slept, or the last one has run "
+            "in another way\n");
+    for (unsigned i = 0; i < s->before_count; i++) {
+        const struct before *old = &s->before[i];
+
+        if (!old->earlier)
+            continue;
+        fprintf(s->out, "cpu%u, the last block, its first %d instructions:\n%s", i, EARLIER_LINES,
+                old->earlier);
+        cpu_show(&old->cpu, s->out);
+        show_native(s, i, old->cpu.r[REG_BLOCK_RIP]);
+    }
+}
+
 static void report_block(const struct search *s)
 {
     int ran = who_ran(s);
     unsigned i = ran < 0 ? 0 : (unsigned)ran;
     const struct before *old = &s->before[i];
-    char command[64];
 
     show_differences(s);
     if (ran < 0) {
-        fprintf(s->out, "no processor has run: timers have fired, or all slept\n");
+        show_last_block(s);
         return;
     }
     fprintf(s->out, "cpu%u before, at cycle %" PRIu64 ":\n", i, cpu_cycles(&old->cpu));
@@ -216,10 +243,7 @@ static void report_block(const struct search *s)
     cpu_show(s->a->cpu[i], s->out);
     fprintf(s->out, "after, reference, at cycle %" PRIu64 ":\n", cpu_cycles(s->b->cpu[i]));
     cpu_show(s->b->cpu[i], s->out);
-    s->a->monitor_cpu = i;
-    snprintf(command, sizeof command, "dump-jit 0x%" PRIx64, linear_rip(&old->cpu, old->cpu.rip));
-    if (!nidus_command(s->a, command, s->out))
-        fprintf(s->out, "(no native code to show)\n");
+    show_native(s, i, old->cpu.rip);
 }
 
 /* ---- the search ---- */

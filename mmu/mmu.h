@@ -18,7 +18,7 @@
 #include "mmu/bus.h"
 #include "mmu/stage2.h"
 
-#define TLB_ENTRIES 1024 /* a view, direct-mapped by bits 21:12 of the linear address */
+#define TLB_ENTRIES 2048 /* a view, direct-mapped by bits 22:12 of the linear address */
 /* never equal to a page address, also not with bits 3:0 of an address in it (cpu/jit checks
  * alignment by these) */
 #define TLB_NONE UINT64_C(0x800)

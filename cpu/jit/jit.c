@@ -255,18 +255,15 @@ static void jit_prepare(struct cpu *cpu, const struct block *b)
     jump_enter(cpu->jit, b);
 }
 
-/* The target of the branch that ended a block is not canonical: the branch faults, so that what it
- * did to RSP is undone. */
+/* The target of the branch that ended a block is not canonical: the branch faults, and a RET leaves
+ * RSP alone. Calls have checked it before they pushed. */
 static void jit_bad_target(struct cpu *cpu, struct native_block *nb)
 {
     const struct block *b = nb->b;
     const struct insn *in = &b->insns[b->count - 1];
-    unsigned id = in->id;
 
-    if (id == INSN_RET)
+    if (in->id == INSN_RET)
         cpu->r[RSP] -= 8;
-    else if (id == INSN_CALL_Jz || id == INSN_CALL_Ev)
-        cpu->r[RSP] += 8;
     cpu->block = nb->b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     cpu->in = in;

@@ -213,6 +213,10 @@ void x64_end_indirect(struct x64 *e); /* to the address in rax */
 /* in front of an instruction that goes on in the next page: `in` is what the interpreter checks that
  * with; it goes on if the check fails */
 void x64_second_page(struct x64 *e, const struct insn *in);
+/* For calls, which must not have pushed anything, a target that is not canonical goes the slow way:
+ * one at a distance from the start of the page, or in rax. */
+void x64_check_near_target(struct x64 *e, int64_t offset);
+void x64_check_target(struct x64 *e);
 void x64_end_call(struct x64 *e); /* the last instruction by its interpreter function */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */

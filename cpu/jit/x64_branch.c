@@ -138,3 +138,28 @@ void x64_end_call(struct x64 *e)
     x64_jmp(&e->hot, e->jit->stub.end);
     e->ended = true;
 }
+
+/* A page that runs is canonical: so is a target as near as this, if its topmost bit is the same. */
+void x64_check_near_target(struct x64 *e, int64_t offset)
+{
+    if (offset >= 0 && offset < (int64_t)PAGE_SIZE)
+        return;
+    x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.page));
+    x64_lea(&e->hot, SZ_64, X64_TMP, (struct x64_mem){ N_RAX, N_NONE, 0, (int32_t)offset });
+    x64_alu_rr(&e->hot, ALU_XOR, SZ_64, X64_TMP, N_RAX);
+    x64_rr(&e->hot, 0xba | OP_0F, SZ_64, 4, X64_TMP); /* bt */
+    x64_8(&e->hot, CPU_LINEAR_BITS - 1);
+    x64_jump_slow(e, CC_B);
+    e->valid = 0;
+}
+
+void x64_check_target(struct x64 *e)
+{
+    x64_mov_rr(&e->hot, SZ_64, X64_TMP, N_RAX);
+    x64_rr(&e->hot, 0xc1, SZ_64, 7, X64_TMP); /* sar: 0 or -1 */
+    x64_8(&e->hot, CPU_LINEAR_BITS - 1);
+    x64_alu_ri(&e->hot, ALU_ADD, SZ_64, X64_TMP, 1);
+    x64_alu_ri(&e->hot, ALU_CMP, SZ_64, X64_TMP, 1);
+    x64_jump_slow(e, CC_A);
+    e->valid = 0;
+}

@@ -76,8 +76,10 @@ static void x64_push_return(struct x64 *e, const struct insn *in)
     x64_move_rsp(e, -8);
 }
 
+/* A target that is not canonical faults in front of the push. */
 static bool x64_call_J(struct x64 *e, const struct insn *in, unsigned arg)
 {
+    x64_check_near_target(e, (int64_t)e->page_offset + (int64_t)in->imm);
     x64_push_return(e, in);
     return x64_jmp_J(e, in, 0);
 }
@@ -88,6 +90,7 @@ static bool x64_call_E(struct x64 *e, const struct insn *in, unsigned arg)
 
     x64_op(e, 0x8b, SZ_64, N_RAX, &o);
     x64_store(&e->hot, SZ_64, X64_FIELD(rip), N_RAX); /* nobody looks at it inside a block */
+    x64_check_target(e);
     x64_push_return(e, in);
     x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(rip));
     x64_end_indirect(e);

@@ -10,6 +10,7 @@
 
 #include "cpu/control_regs.h"
 #include "cpu/insn.h"
+#include "cpu/jit/jit.h"
 #include "cpu/segment.h"
 #include "machine/machine.h"
 
@@ -114,10 +115,10 @@ static inline void fuzz_char_write(void *owner, const uint8_t *bytes, size_t cou
 {
 }
 
-static inline struct fuzz *fuzz_new(unsigned cpus)
+static inline struct fuzz *fuzz_new_on(unsigned cpus, enum nidus_accel accel)
 {
     struct fuzz *f = calloc(1, sizeof *f);
-    struct nidus_config config = { .ram = FUZZ_RAM, .cpus = cpus, .cpu = "max" };
+    struct nidus_config config = { .ram = FUZZ_RAM, .cpus = cpus, .cpu = "max", .accel = accel };
     struct nidus_char out = { .owner = f, .write = fuzz_char_write };
     struct nidus_block disk = { .owner = f,
                                 .size = FUZZ_DISK,
@@ -139,10 +140,34 @@ static inline struct fuzz *fuzz_new(unsigned cpus)
     return f;
 }
 
+static inline struct fuzz *fuzz_new(unsigned cpus)
+{
+    return fuzz_new_on(cpus, NIDUS_ACCEL_NATIVE);
+}
+
 static inline void fuzz_free(struct fuzz *f)
 {
     nidus_destroy(f->m);
     free(f);
+}
+
+/* native code and the interpreter, that have been given the same */
+static inline void fuzz_expect_same(const struct fuzz *a, const struct fuzz *b, uint64_t seed)
+{
+    bool same = nidus_compare(a->m, b->m, stderr);
+    uint64_t at = nidus_compare_ram(a->m, b->m, 0, UINT64_MAX);
+
+    ck_assert_msg(same && at == UINT64_MAX, "seed %ju: native code differs from the interpreter%s",
+                  (uintmax_t)seed, at == UINT64_MAX ? "" : ", in RAM");
+}
+
+/* Has native code run so much of it, or is there none here? One of `part` instructions. */
+static inline void fuzz_expect_native(const struct fuzz *f, unsigned part)
+{
+    const struct cpu *cpu = f->m->cpu[0];
+
+    if (cpu->jit)
+        ck_assert_uint_gt(cpu->insn_count - cpu->interpreted, cpu->insn_count / part);
 }
 
 static inline void fuzz_reset(struct fuzz *f)

@@ -33,6 +33,31 @@ START_TEST(random_code_on_two_processors_harms_nobody)
 }
 END_TEST
 
+/* Exceptions lead back into the code, so that most of it becomes hot. */
+START_TEST(random_code_is_the_same_with_both_engines)
+{
+    static const enum fuzz_mode modes[] = { FUZZ_LONG, FUZZ_USER64, FUZZ_COMPATIBILITY };
+    enum fuzz_mode mode = modes[_i];
+    uint64_t seed = fuzz_environment("NIDUS_FUZZ_SEED", 1);
+    uint64_t rounds = fuzz_environment("NIDUS_FUZZ_ROUNDS", DEFAULT_ROUNDS) / 4;
+    struct fuzz *f[2] = { fuzz_new_on(1, NIDUS_ACCEL_NATIVE), fuzz_new_on(1, NIDUS_ACCEL_INTERP) };
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            fuzz_seed(f[i], seed + round * FUZZ_MODES + mode);
+            fuzz_reset(f[i]);
+            fuzz_code(f[i], FUZZ_CODE, FUZZ_CODE_SIZE);
+            fuzz_enter(f[i], f[i]->m->cpu[0], mode);
+            nidus_run(f[i]->m, NS);
+        }
+        fuzz_expect_same(f[0], f[1], seed + round * FUZZ_MODES + mode);
+    }
+    fuzz_expect_native(f[0], 4);
+    fuzz_free(f[0]);
+    fuzz_free(f[1]);
+}
+END_TEST
+
 /* the same code twice gives the same machine */
 START_TEST(random_code_runs_the_same_twice)
 {
@@ -68,6 +93,7 @@ Suite *suite_fuzz_code(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, random_code_harms_nobody, 0, FUZZ_MODES);
     tcase_add_test(t, random_code_on_two_processors_harms_nobody);
+    tcase_add_loop_test(t, random_code_is_the_same_with_both_engines, 0, 3);
     tcase_add_test(t, random_code_runs_the_same_twice);
     suite_add_tcase(s, t);
     return s;

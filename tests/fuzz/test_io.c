@@ -100,6 +100,115 @@ START_TEST(random_accesses_to_devices_harm_nobody)
 }
 END_TEST
 
+/* ---- by a guest's hot code ---- */
+
+enum {
+    LOOP = 0x20000,
+    ACCESSES = 0x40000, /* struct guest_access, to the end */
+    ACCESSES_END = 0x41000,
+    HANDLERS = 0x21000, /* addresses of the kinds' code */
+    HANDLERS_AT = 0x22000,
+    HANDLER_BYTES = 16,
+    TABLES_4G = 0x50000,
+};
+
+struct guest_access {
+    uint64_t address;
+    uint32_t value, kind;
+};
+
+static const uint8_t loop_code[] = {
+    0xbe, 0x00, 0x00, 0x04, 0x00,             /* mov esi, ACCESSES */
+    0x48, 0x8b, 0x3e,                         /* mov rdi, [rsi] */
+    0x8b, 0x46, 0x08,                         /* mov eax, [rsi + 8] */
+    0x8b, 0x4e, 0x0c,                         /* mov ecx, [rsi + 12] */
+    0x89, 0xfa,                               /* mov edx, edi */
+    0x48, 0x83, 0xc6, 0x10,                   /* add rsi, 16 */
+    0xff, 0x14, 0xcd, 0x00, 0x10, 0x02, 0x00, /* call [HANDLERS + 8 * rcx] */
+    0x81, 0xfe, 0x00, 0x10, 0x04, 0x00,       /* cmp esi, ACCESSES_END */
+    0x75, 0xe2,                               /* jne */
+    0xeb, 0xdb,                               /* jmp LOOP */
+};
+
+static const struct {
+    bool port;
+    uint8_t code[HANDLER_BYTES];
+} access_kinds[] = {
+    { false, { 0x88, 0x07, 0xc3 } },       /* mov [rdi], al; ret */
+    { false, { 0x66, 0x89, 0x07, 0xc3 } }, /* ax */
+    { false, { 0x89, 0x07, 0xc3 } },       /* eax */
+    { false, { 0x48, 0x89, 0x07, 0xc3 } }, /* rax */
+    { false, { 0x8a, 0x07, 0xc3 } },
+    { false, { 0x66, 0x8b, 0x07, 0xc3 } },
+    { false, { 0x8b, 0x07, 0xc3 } },
+    { false, { 0x48, 0x8b, 0x07, 0xc3 } },
+    { false, { 0x01, 0x07, 0x11, 0x07, 0xc3 } }, /* add [rdi], eax; adc [rdi], eax */
+    { false, { 0x48, 0x87, 0x07, 0xc3 } },       /* xchg [rdi], rax */
+    { false, { 0x0f, 0xb6, 0x07, 0xff, 0x37, 0x8f, 0x07, 0xc3 } }, /* movzx, push, pop */
+    { true, { 0xee, 0xc3 } },                                      /* out dx, al */
+    { true, { 0x66, 0xef, 0xc3 } },
+    { true, { 0xef, 0xc3 } },
+    { true, { 0xec, 0xc3 } }, /* in al, dx */
+    { true, { 0x66, 0xed, 0xc3 } },
+    { true, { 0xed, 0xc3 } },
+};
+enum { ACCESS_KINDS = sizeof access_kinds / sizeof access_kinds[0] };
+
+static void write_loop(struct fuzz *f)
+{
+    struct bus *bus = f->m->bus;
+
+    bus_write(bus, FUZZ_TABLES, TABLES_4G | 7, 8);
+    for (uint64_t i = 0; i < 4 * 512; i++) {
+        bus_write(bus, TABLES_4G + 0x1000 + 8 * i, i << 21 | 0x83, 8);
+        bus_write(bus, TABLES_4G + 8 * (i / 512), (TABLES_4G + 0x1000 + (i / 512 << 12)) | 7, 8);
+    }
+    for (unsigned i = 0; i < ACCESS_KINDS; i++) {
+        uint64_t at = HANDLERS_AT + HANDLER_BYTES * i;
+
+        bus_write(bus, HANDLERS + 8 * i, at, 8);
+        bus_write_bytes(bus, at, access_kinds[i].code, HANDLER_BYTES);
+    }
+    bus_write_bytes(bus, LOOP, loop_code, sizeof loop_code);
+    for (uint64_t at = ACCESSES; at < ACCESSES_END; at += sizeof(struct guest_access)) {
+        struct guest_access a = { .kind = (uint32_t)fuzz_below(f, ACCESS_KINDS),
+                                  .value = (uint32_t)fuzz_value(f) };
+
+        a.address = access_kinds[a.kind].port ? pick_port(f) : pick_address(f) & UINT32_MAX;
+        bus_write_bytes(bus, at, &a, sizeof a);
+    }
+}
+
+static void loop_round(struct fuzz *f)
+{
+    fuzz_reset(f);
+    board_firmware_setup(f->m);
+    fuzz_code(f, FUZZ_CODE, FUZZ_CODE_SIZE); /* where exceptions lead */
+    fuzz_enter(f, f->m->cpu[0], FUZZ_LONG);
+    write_loop(f);
+    f->m->cpu[0]->rip = LOOP;
+    nidus_run(f->m, 10 * STEP_NS);
+}
+
+START_TEST(random_accesses_of_hot_code_are_the_same_with_both_engines)
+{
+    uint64_t rounds = fuzz_environment("NIDUS_FUZZ_ROUNDS", DEFAULT_ACCESSES) / 200;
+    uint64_t seed = fuzz_environment("NIDUS_FUZZ_SEED", 1);
+    struct fuzz *f[2] = { fuzz_new_on(1, NIDUS_ACCEL_NATIVE), fuzz_new_on(1, NIDUS_ACCEL_INTERP) };
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            fuzz_seed(f[i], seed + round);
+            loop_round(f[i]);
+        }
+        fuzz_expect_same(f[0], f[1], seed + round);
+    }
+    fuzz_expect_native(f[0], 4);
+    fuzz_free(f[0]);
+    fuzz_free(f[1]);
+}
+END_TEST
+
 /* ---- PCI ---- */
 
 static uint32_t config(struct fuzz *f, unsigned devfn, unsigned offset)
@@ -225,6 +334,7 @@ Suite *suite_fuzz_io(void)
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, random_accesses_to_devices_harm_nobody, 0, 3);
+    tcase_add_test(t, random_accesses_of_hot_code_are_the_same_with_both_engines);
     tcase_add_test(t, random_writes_to_pci_configuration_harm_nobody);
     tcase_add_test(t, random_virtio_queues_harm_nobody);
     suite_add_tcase(s, t);

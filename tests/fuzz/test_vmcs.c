@@ -282,6 +282,26 @@ START_TEST(bent_vmcs_fields_harm_nobody)
 }
 END_TEST
 
+/* the hypervisor's loop is hot, and what of its guest's code is */
+START_TEST(bent_vmcs_fields_do_the_same_with_both_engines)
+{
+    uint64_t rounds = fuzz_environment("NIDUS_FUZZ_ROUNDS", DEFAULT_ROUNDS) / 2;
+    uint64_t seed = fuzz_environment("NIDUS_FUZZ_SEED", 1);
+    struct fuzz *f[2] = { fuzz_new_on(1, NIDUS_ACCEL_NATIVE), fuzz_new_on(1, NIDUS_ACCEL_INTERP) };
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            fuzz_seed(f[i], seed + round);
+            vmcs_round(f[i], round % 4 == 3);
+        }
+        fuzz_expect_same(f[0], f[1], seed + round);
+    }
+    fuzz_expect_native(f[0], 4);
+    fuzz_free(f[0]);
+    fuzz_free(f[1]);
+}
+END_TEST
+
 Suite *suite_fuzz_vmcs(void)
 {
     Suite *s = suite_create("fuzz/vmcs");
@@ -289,6 +309,7 @@ Suite *suite_fuzz_vmcs(void)
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, bent_vmcs_fields_harm_nobody, 0, 2);
+    tcase_add_test(t, bent_vmcs_fields_do_the_same_with_both_engines);
     suite_add_tcase(s, t);
     return s;
 }

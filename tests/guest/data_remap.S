@@ -6,7 +6,7 @@
 #define PAGE    (REGION + 0x3000)
 #define FRAME_1 (REGION + 0x20000)
 #define FRAME_2 (REGION + 0x21000)
-#define TWIN    (PAGE + 0x400000)   /* the same bits 21:12 */
+#define TWIN    (PAGE + 0x800000)   /* the same bits 22:12 */
 #define ACCESSED 0x20
 #define DIRTY    0x40
     .text
@@ -49,7 +49,7 @@ test:
         testb $DIRTY, PTE_OF(PAGE); EXPECT(z); \
         notb (%rbx); testb $DIRTY, PTE_OF(PAGE); EXPECT(nz))
 
-    /* two pages of the same bits 21:12, two of the same bits 31:0 */
+    /* two pages of the same bits 22:12, two of the same bits 31:0 */
     movl $pdpt_high + 7, pml4 + 8 * 128
     movl $pd_high + 7, pdpt_high
     movl $pt_high + 7, pd_high + 8 * (PAGE >> 21)

@@ -151,7 +151,7 @@ static const struct x64_emitter *sabotaged(unsigned arg)
 {
     static struct x64_emitter wrong;
 
-    for (const struct x64_emitter *row = x64_alu_emitters; row->exec; row++) {
+    for (const struct x64_emitter *row = x64_branch_emitters; row->exec; row++) {
         if (row->exec == insn_rows[INSN_SETE].exec)
             wrong = *row;
     }
