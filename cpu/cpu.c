@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "cpu/block.h"
 #include "cpu/cpuid.h"
+#include "cpu/fpu_check.h"
 #include "cpu/fpu_native.h"
 #include "cpu/interrupt.h"
 #include "cpu/msr.h"
@@ -126,6 +127,8 @@ void cpu_update_key(struct cpu *cpu)
         key |= KEY_NON_ROOT;
     if (!fpu_all_masked(cpu))
         key |= KEY_SSE_TRAPS;
+    if (x87_traps(cpu))
+        key |= KEY_X87_TRAPS;
     cpu->key = key;
     if (view != cpu->mmu.view)
         mmu_set_view(&cpu->mmu, view);

@@ -82,6 +82,7 @@ enum {
     KEY_SINGLE = 1 << 7,  /* blocks of one instruction: TF, MTF, shadows, tracing, breakpoints */
     KEY_NON_ROOT = 1 << 8,
     KEY_SSE_TRAPS = 1 << 9, /* MXCSR unmasks an exception */
+    KEY_X87_TRAPS = 1 << 10, /* the x87 control word does, or one is pending */
 };
 /* clang-format on */
 
@@ -357,8 +358,9 @@ __attribute__((noreturn)) void cpu_mmu_fault(void *cpu, const struct mmu_fault *
 #define raise_nm(cpu) cpu_raise(cpu, NM)
 
 /* ---- mode ---- */
-/* Derive `key`, the MMU's view and the like from CS, SS, CPL, CR0, CR4, EFER, RFLAGS, MXCSR. Call after
- * a change of any of these that is not one of arithmetic flags or exception flags. Cheap. */
+/* Derive `key`, the MMU's view and the like from CS, SS, CPL, CR0, CR4, EFER, RFLAGS, MXCSR, the x87
+ * control word. Call after a change of any of these that is not one of arithmetic flags or exception
+ * flags. Cheap. */
 void cpu_update_key(struct cpu *cpu);
 /* the MMU's view of accesses at a privilege level (interrupt frames are written at the new one) */
 enum mmu_view cpu_view(const struct cpu *cpu, unsigned cpl);

@@ -1,5 +1,6 @@
 /* x87 control instructions: FNINIT, FNCLEX, control and status word, environment and state in the
  * 16- and 32-bit formats, FFREE, FINCSTP, FDECSTP, FNOP, FWAIT.
+ * What loads the control word ends its block: whether it unmasks exceptions is in the key.
  * [SDM 1 "x87 FPU Control Instructions", "Saving the x87 FPU's State with FSTENV/FNSTENV and
  * FSAVE/FNSAVE"] */
 #include "cpu/x87.h"
@@ -8,8 +9,9 @@ EXEC_BODY(x87_fninit)
 {
     x87_check_nowait(cpu);
     x87_init(cpu);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_fninit)
+EXEC_END(x87_fninit)
 
 EXEC_BODY(x87_fnclex)
 {
@@ -53,8 +55,9 @@ EXEC_BODY(x87_fldcw)
     x87_check(cpu);
     x87_set_control(cpu, (uint16_t)mmu_load(&cpu->mmu, linear_read(cpu, in, 2), 2));
     x87_settle(cpu);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_fldcw)
+EXEC_END(x87_fldcw)
 
 EXEC_BODY(x87_fnstcw)
 {
@@ -194,8 +197,9 @@ EXEC_BODY(x87_fnstenv) /* then masks all exceptions */
     mmu_store_bytes(&cpu->mmu, linear_write(cpu, in, bytes), image, bytes);
     cpu->fpu.control |= FLOAT80_ALL;
     x87_settle(cpu);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_fnstenv)
+EXEC_END(x87_fnstenv)
 
 EXEC_BODY(x87_fldenv)
 {
@@ -205,8 +209,9 @@ EXEC_BODY(x87_fldenv)
     x87_check(cpu);
     mmu_load_bytes(&cpu->mmu, linear_read(cpu, in, bytes), image, bytes);
     x87_env_load(cpu, in, image);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_fldenv)
+EXEC_END(x87_fldenv)
 
 EXEC_BODY(x87_fnsave) /* then initializes */
 {
@@ -224,8 +229,9 @@ EXEC_BODY(x87_fnsave) /* then initializes */
     mmu_store_bytes(&cpu->mmu, linear_write(cpu, in, env + X87_REGISTERS), image,
                     env + X87_REGISTERS);
     x87_init(cpu);
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_fnsave)
+EXEC_END(x87_fnsave)
 
 EXEC_BODY(x87_frstor)
 {
@@ -242,5 +248,6 @@ EXEC_BODY(x87_frstor)
         memcpy(&v->significand, image + env + 10 * i, 8);
         memcpy(&v->sign_exponent, image + env + 10 * i + 8, 2);
     }
+    cpu->rip = insn_next_rip(cpu, in);
 }
-EXEC(x87_frstor)
+EXEC_END(x87_frstor)

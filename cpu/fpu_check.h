@@ -3,6 +3,7 @@
  * [SDM 1 "x87 FPU Exception Synchronization"] for pending x87 exceptions */
 #pragma once
 #include "cpu/cpu.h"
+#include "cpu/float80.h"
 
 enum { /* x87 status word, beside the exceptions FLOAT80_* in 5:0 */
        X87_SF = 0x40,
@@ -18,6 +19,12 @@ enum { /* x87 status word, beside the exceptions FLOAT80_* in 5:0 */
 
 _Noreturn void fpu_raise_no_sse(struct cpu *cpu); /* #UD or #NM */
 _Noreturn void fpu_raise_no_mmx(struct cpu *cpu);
+
+/* may an x87 instruction have to report an exception? */
+static inline bool x87_traps(const struct cpu *cpu)
+{
+    return (cpu->fpu.control & FLOAT80_ALL) != FLOAT80_ALL || cpu->fpu.status & X87_ES;
+}
 
 /* control instructions that do not wait */
 static inline void x87_check_nowait(struct cpu *cpu)

@@ -33,15 +33,20 @@ struct native_ops {
 #define NATIVE_COUNT ((INT64_C(1) << NATIVE_COUNT_BITS) - 1)
 #define NATIVE_CYCLES (INT64_C(1) << (NATIVE_COUNT_BITS - 2))
 
+enum { NATIVE_NONE = 0xff, NATIVE_NOTED = 1 << 16 };
+
 /* in the order of how often native code uses them: the first ones are within a byte's displacement */
 struct native_state {
-    int64_t left;     /* while native code runs, instead of cpu->budget and cpu->insn_count */
-    uint64_t page;    /* linear address of the page whose code runs */
-    uint64_t shared;  /* what a shared look-up found: distance to native addresses */
-    uint16_t flags;   /* the arithmetic flags as LAHF and SETO AL leave them in AX */
-    bool xmm_live;    /* guest XMM registers are in the native ones */
-    bool pending;     /* sync() is needed for cpu->flags */
-    uint64_t key_tag; /* cpu->key, in the bits of jump_table's tags */
+    int64_t left;    /* while native code runs, instead of cpu->budget and cpu->insn_count */
+    uint64_t page;   /* linear address of the page whose code runs */
+    uint64_t shared; /* what a shared look-up found: distance to native addresses */
+    uint16_t flags;  /* the arithmetic flags as LAHF and SETO AL leave them in AX */
+    bool xmm_live;   /* guest XMM registers are in the native ones */
+    bool pending;    /* sync() is needed for cpu->flags */
+    bool x87_live;   /* the guest's x87 state is in the native x87, but for the pointers below */
+    uint8_t x87_seg; /* of the operand at cpu->fpu.dp; NATIVE_NONE: fpu.ds is its selector */
+    uint32_t x87_opcode; /* FOP and NATIVE_NOTED: fpu.cs and fpu.opcode are to be set; or 0 */
+    uint64_t key_tag;    /* cpu->key, in the bits of jump_table's tags */
     uint8_t *jump_table;
     int64_t reserve;     /* the rest of the budget */
     const uint8_t *from; /* who jumped indirectly to where there is no native code */

@@ -37,12 +37,19 @@ void x87_record(struct cpu *cpu, const struct insn *in)
     }
 }
 
+static void x87_settle_key(struct cpu *cpu)
+{
+    if (x87_traps(cpu) != ((cpu->key & KEY_X87_TRAPS) != 0))
+        cpu_update_key(cpu);
+}
+
 void x87_settle(struct cpu *cpu)
 {
     bool pending = cpu->fpu.status & ~cpu->fpu.control & FLOAT80_ALL;
 
     cpu->fpu.status = (uint16_t)((cpu->fpu.status & ~(X87_ES | X87_BUSY)) |
                                  (pending ? X87_ES | X87_BUSY : 0));
+    x87_settle_key(cpu);
 }
 
 bool x87_raise(struct cpu *cpu, const struct float80_env *env)
@@ -94,6 +101,7 @@ void x87_init(struct cpu *cpu)
     f->opcode = 0;
     f->ip = f->dp = 0;
     f->cs = f->ds = 0;
+    x87_settle_key(cpu);
 }
 
 uint16_t x87_full_tags(const struct cpu *cpu)

@@ -74,9 +74,9 @@ bool x87_stack_underflow(struct cpu *cpu);
 bool x87_stack_overflow(struct cpu *cpu);
 /* push, or the masked response to a full stack */
 void x87_push(struct cpu *cpu, struct float80 v);
-/* bring ES and B into line after the status or control word has been loaded */
+/* bring ES, B and the key of blocks into line after the status or control word has been loaded */
 void x87_settle(struct cpu *cpu);
-/* the state of FINIT */
+/* the state of FINIT; the key of blocks with it */
 void x87_init(struct cpu *cpu);
 /* the tag word of FSTENV: two bits a register; and back */
 uint16_t x87_full_tags(const struct cpu *cpu);

@@ -71,6 +71,8 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
         return NULL;
     if (row->traits & FLOW_MXCSR && b->key & KEY_SSE_TRAPS)
         return NULL;
+    if (row->traits & FLOW_X87 && b->key & (KEY_NO_X87 | KEY_X87_TRAPS))
+        return NULL;
     return flow_fits(in, row) ? row : NULL;
 }
 

@@ -41,12 +41,14 @@ enum {
     FLOW_HIGH = 1 << 14,      /* the r/m operand may be AH to BH */
     FLOW_COUNT = 1 << 13,     /* shifts by an immediate count */
     FLOW_PLAIN = 1 << 15,     /* nothing but its operands is read or written, besides RSP */
+    FLOW_X87 = 1 << 16,       /* uses the x87; needs KEY_NO_X87 and KEY_X87_TRAPS 0 */
+    FLOW_X87_NOTES = 1 << 17, /* ... and sets FOP, FIP and FDP */
 };
 /* clang-format on */
 
 struct flow_row {
     const struct exec_set *exec;
-    uint16_t traits; /* FLOW_* */
+    uint32_t traits; /* FLOW_* */
     uint8_t rule, form;
 };
 

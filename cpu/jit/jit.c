@@ -12,6 +12,7 @@
 #include "cpu/jit/path.h"
 #include "cpu/jit/perf_map.h"
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_x87.h"
 
 enum { STUB_BYTES = 16 << 10, CHUNK_ALIGN = 4096 };
 
@@ -326,6 +327,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
     jit->stats.entries++;
     budget_to_native(cpu);
     how = enter(cpu, b->code);
+    x64_x87_drop(cpu);
     budget_from_native(cpu);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     switch (how & BITS(EXIT_SHIFT - 1, 0)) {
@@ -443,6 +445,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
+    x64_x87_drop(cpu);
     budget_from_native(cpu);
     jit_count_call(jit, in->id, ref);
     cpu->block = b;
@@ -462,6 +465,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint64_t before[16];
     uint16_t needs;
 
+    x64_x87_drop(cpu);
     budget_from_native(cpu);
     jit_count_call(jit, in->id, ref);
     flow_of_call(jit->flow, in, &needs, &writes);
@@ -499,9 +503,9 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 
 static const struct x64_emitter **emitters_by_id(void)
 {
-    static const struct x64_emitter *const tables[] = { x64_alu_emitters, x64_move_emitters,
+    static const struct x64_emitter *const tables[] = { x64_alu_emitters,    x64_move_emitters,
                                                         x64_branch_emitters, x64_sse_emitters,
-                                                        x64_system_emitters };
+                                                        x64_system_emitters, x64_x87_emitters };
     const struct x64_emitter **t = calloc(INSN_COUNT, sizeof(const struct x64_emitter *));
 
     ASSERT(t);

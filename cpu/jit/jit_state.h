@@ -61,7 +61,8 @@ struct chunk {
 };
 
 /* pieces of native code that all blocks share, in the order of their addresses */
-#define JIT_STUB_LIST(X) X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm)
+#define JIT_STUB_LIST(X) \
+    X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm) X(load_x87)
 
 /* what native code tells the run loop: 2 low bits, and a number above */
 enum { EXIT_RIP, EXIT_LINK, EXIT_BUDGET, EXIT_SHIFT = 2 };

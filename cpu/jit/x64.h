@@ -5,6 +5,7 @@
  *   r15          the entries of the TLB's current view
  *   the others   eleven guest registers (x64_reg_of); the other five stay in cpu->r
  *   xmm0-15      the guest's, while cpu->native.xmm_live
+ *   x87          the guest's, while cpu->native.x87_live (x64_x87.h)
  *   MXCSR        the guest's, all exceptions masked (cpu/fpu_native.h) */
 #pragma once
 #include "cpu/jit/flow.h"
@@ -38,6 +39,12 @@ struct x64_operand {
 
 enum { X64_SLOW_SITES = 4, X64_SLOW_PATHS = 2 * PATH_MAX_INSNS };
 
+/* The x87 instructions whose FOP, FIP and FDP have not been stored yet, though they have run. */
+struct x64_x87_note {
+    const struct insn *last, *memory; /* with a memory operand; or NULL */
+    uint32_t last_page_offset, memory_page_offset;
+};
+
 /* An instruction that needs the interpreter, found while its native code runs. Made when the rest
  * of the block is there. */
 struct x64_slow {
@@ -47,7 +54,8 @@ struct x64_slow {
     bool reload; /* the native flags are wanted afterwards */
     uint32_t ref;
     unsigned index; /* of the instruction in the path */
-    uint8_t *back;  /* as written */
+    struct x64_x87_note x87;
+    uint8_t *back; /* as written */
 };
 
 /* The guest memory that an instruction accesses, as a trial of its emitter has shown. */
@@ -92,6 +100,8 @@ struct x64 {
     bool self_saved;         /* the emitter has saved the flags that it was to save */
     bool clear_af;           /* AF is what the native processor leaves undefined: 0 */
     bool uses_xmm;
+    unsigned x87_until; /* index in the path: from here on no x87 state is wanted */
+    struct x64_x87_note x87;
     bool ended;           /* the block's end has been emitted */
     uint32_t page_offset; /* of the block's first byte */
     struct x64_slow slow[X64_SLOW_PATHS];
@@ -117,7 +127,7 @@ struct x64_emitter {
 };
 /* the tables, each with an empty row at its end */
 extern const struct x64_emitter x64_alu_emitters[], x64_move_emitters[], x64_branch_emitters[],
-    x64_sse_emitters[], x64_system_emitters[];
+    x64_sse_emitters[], x64_system_emitters[], x64_x87_emitters[];
 
 /* does the native processor have a feature (FEAT_*) of instructions with emitters? */
 bool x64_native_has(unsigned feature);

@@ -6,6 +6,7 @@
  * physical page is there. */
 #include "base/assert.h"
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_x87.h"
 #include "mmu/tlb.h"
 
 /* eax = link, then to the run loop */
@@ -116,6 +117,7 @@ void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool 
         ASSERT(e->valid == FL_OSZAPC);
         x64_save_all(&e->cold);
     }
+    x64_x87_store_cold(e, &e->x87);
     x64_jmp(&e->cold, to);
     if (!l->site)
         l->site = e->cold.at - 4;

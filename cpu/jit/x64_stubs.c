@@ -1,6 +1,7 @@
 /* Code that all blocks share: the way in from C and out again, calls of C, the look-up of an indirect
  * jump's target. Made once, at the start of the code buffer. */
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_x87.h"
 #include "mmu/tlb.h"
 
 static const uint8_t x64_callee_saved[] = { N_RBX, N_RBP, N_R12, N_R13, N_R14, N_R15 };
@@ -203,6 +204,19 @@ static uint8_t *x64_make_load_xmm(struct x64_buf *b)
     return at;
 }
 
+/* called from native code; XMM registers are not live afterwards */
+static uint8_t *x64_make_load_x87(struct x64_buf *b)
+{
+    uint8_t *at = x64_here(b);
+
+    x64_adjust_rsp(b, -8);
+    x64_call_c(b, x64_x87_load);
+    x64_load_registers(b);
+    x64_adjust_rsp(b, 8);
+    x64_8(b, 0xc3);
+    return at;
+}
+
 void x64_make_stubs(struct jit *jit, struct x64_buf *b)
 {
     jit->stub.enter = x64_make_enter(b);
@@ -214,4 +228,5 @@ void x64_make_stubs(struct jit *jit, struct x64_buf *b)
     jit->stub.end = x64_make_end(b);
     jit->stub.lookup = x64_make_lookup(b, jit->stub.exit_rip);
     jit->stub.load_xmm = x64_make_load_xmm(b);
+    jit->stub.load_x87 = x64_make_load_x87(b);
 }

@@ -1,6 +1,7 @@
 /* One block to native code: prologue, instructions, end, and the slow paths beside. */
 #include "base/assert.h"
 #include "cpu/jit/x64.h"
+#include "cpu/jit/x64_x87.h"
 
 /* charge the block, or leave: budget used up */
 static void x64_charge(struct x64 *e)
@@ -14,28 +15,36 @@ static void x64_charge(struct x64 *e)
         x64_rm(&e->hot, 0x29, SZ_64, N_RAX, X64_FIELD(native.left)); /* sub */
     }
     x64_jcc(&e->hot, CC_S, x64_here(&e->cold));
+    x64_x87_store_cold(e, &e->x87);
     x64_mov_ri(&e->cold, N_RAX, (uint64_t)e->nb->id << EXIT_SHIFT | EXIT_BUDGET);
     x64_jmp(&e->cold, e->jit->stub.exit);
     e->valid = 0;
 }
 
+static void x64_unless_live(struct x64 *e, struct x64_mem live, const uint8_t *load)
+{
+    x64_alu_mi(&e->hot, ALU_CMP, SZ_8, live, 0);
+    x64_jcc(&e->hot, CC_E, x64_here(&e->cold));
+    x64_call(&e->cold, load);
+    x64_jmp(&e->cold, x64_here(&e->hot));
+}
+
 static void x64_prologue(struct x64 *e)
 {
     x64_charge(e);
-    if (e->uses_xmm) {
-        uint8_t *cold = x64_here(&e->cold);
-
-        x64_alu_mi(&e->hot, ALU_CMP, SZ_8, X64_FIELD(native.xmm_live), 0);
-        x64_jcc(&e->hot, CC_E, cold);
-        x64_call(&e->cold, e->jit->stub.load_xmm);
-        x64_jmp(&e->cold, x64_here(&e->hot));
-    }
+    if (e->x87_until > 0) /* XMM registers are dropped by this */
+        x64_unless_live(e, X64_FIELD(native.x87_live), e->jit->stub.load_x87);
+    if (e->uses_xmm)
+        x64_unless_live(e, X64_FIELD(native.xmm_live), e->jit->stub.load_xmm);
 }
 
-static void x64_call_instruction(struct x64 *e, struct x64_buf *b, uint32_t ref)
+/* index: of the instruction in the path */
+static void x64_call_instruction(struct x64 *e, struct x64_buf *b, uint32_t ref, unsigned index)
 {
     x64_mov_ri(b, N_RAX, ref);
     x64_call(b, e->jit->stub.insn);
+    if (index + 1 < e->x87_until)
+        x64_call(b, e->jit->stub.load_x87);
     if (e->uses_xmm)
         x64_call(b, e->jit->stub.load_xmm);
 }
@@ -60,12 +69,13 @@ static void x64_slow_paths(struct x64 *e)
 
         for (unsigned k = 0; k < s->count; k++)
             x64_patch(s->site[k], e->cold.at);
+        x64_x87_store_cold(e, &s->x87);
         if (s->ends) {
             x64_mov_ri(&e->cold, N_RAX, s->ref);
             x64_jmp(&e->cold, e->jit->stub.end);
             continue;
         }
-        x64_call_instruction(e, &e->cold, s->ref);
+        x64_call_instruction(e, &e->cold, s->ref, s->index);
         if (s->reload)
             x64_reload_flags(&e->cold);
         x64_jmp(&e->cold, s->back + e->hot.bias);
@@ -79,6 +89,7 @@ static void x64_note_slow_path(struct x64 *e, uint32_t ref)
     ASSERT(e->slow_count < X64_SLOW_PATHS);
     e->now.ref = ref;
     e->now.index = e->first + e->at;
+    e->now.x87 = e->x87;
     e->now.ends = e->ended;
     e->now.reload = e->valid != 0;
     e->now.back = e->hot.at;
@@ -110,21 +121,24 @@ static void x64_instruction(struct x64 *e)
     e->self_saved = e->clear_af = e->keeps_rax = false;
     if (ends && e->cold_copy) /* its links are the hot copy's */
         emitter = NULL;
+    x64_x87_before(e, in, !emitter || (ends && e->way == WAY_END));
     if (emitter && x64_reaches(e, in) && emitter->emit(e, in, emitter->arg)) {
         if (e->trial)
             e->trial->stays = !(f->row->traits & FLOW_FAULTS);
         if (e->trial)
             e->trial->keeps_rax = e->keeps_rax;
         x64_note_slow_path(e, ref);
+        x64_x87_after(e, in);
         if (f->save && !e->self_saved)
             x64_save_flags(e);
         return;
     }
+    x64_x87_before(e, in, true);
     if (ends) {
         x64_end_call(e);
         return;
     }
-    x64_call_instruction(e, &e->hot, ref | (f->row ? 0 : REF_CALL));
+    x64_call_instruction(e, &e->hot, ref | (f->row ? 0 : REF_CALL), e->first + e->at);
     e->valid = 0;
     if (!f->row || f->must)
         e->saved = true;
@@ -156,6 +170,7 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
     uint8_t *miss, *back = NULL;
     uint16_t valid, valid_cold;
     bool saved = e->saved, kept = false;
+    struct x64_x87_note x87 = e->x87;
     struct x64_buf hot;
 
     x64_mark(e);
@@ -178,6 +193,7 @@ static void x64_group(struct x64 *e, const struct x64_group *g)
     e->cold_copy = e->ended = false;
     e->valid = valid;
     e->saved = saved;
+    e->x87 = x87;
     e->shares = e->shared_in_rax = true;
     for (e->at = g->first; e->at <= g->last; e->at++) {
         bool keeps = x64_keeps_rax(e);
@@ -207,6 +223,13 @@ static bool x64_path_uses_xmm(const struct flow *flow, unsigned insns)
     return false;
 }
 
+static unsigned x64_path_x87_until(const struct flow *flow, unsigned insns)
+{
+    while (insns > 0 && !(flow[insns - 1].row && flow[insns - 1].row->traits & FLOW_X87))
+        insns--;
+    return insns;
+}
+
 static void x64_block(struct x64 *e)
 {
     struct x64_group g;
@@ -223,8 +246,10 @@ static void x64_block(struct x64 *e)
             e->at++;
         }
     }
-    if (!e->ended && e->way == WAY_END)
+    if (!e->ended && e->way == WAY_END) {
+        x64_x87_store(e);
         x64_end_link(e, 0, (int64_t)e->page_offset + e->b->bytes, false);
+    }
 }
 
 static void x64_begin_block(struct x64 *e, struct native_block *nb, const struct flow *flow,
@@ -249,6 +274,7 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     jit_path(head, &path);
     flow_analyse_path(jit->flow, &path, flow);
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
+    e.x87_until = x64_path_x87_until(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);
     x64_prologue(&e);
     x64_block(&e);

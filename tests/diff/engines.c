@@ -1,4 +1,4 @@
-/* SSE instructions in native code against the interpreter: random encodings and states, of each row.
+/* SSE and x87 instructions in native code against the interpreter: random encodings and states, of each row.
  *
  * A block has the instruction between one that leaves flags, which must survive or be found at a
  * fault, and another SSE instruction: often itself, so that their accesses share a look-up. Each
@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "cpu/block.h"
+#include "cpu/fpu_check.h"
 #include "cpu/jit/jit.h"
 #include "tests/cpu/system_lab.h"
 #include "tests/diff/random_insn.h"
@@ -121,7 +122,7 @@ static unsigned engines_other_row(struct engines *d)
 
     do
         id = 1 + (unsigned)random_below(&d->random, INSN_COUNT - 1);
-    while (!(insn_rows[id].traits & T_SSE) || insn_rows[id].traits & T_END);
+    while (!(insn_rows[id].traits & (T_SSE | T_X87)) || insn_rows[id].traits & T_END);
     return id;
 }
 
@@ -142,6 +143,18 @@ static void engines_random_code(struct engines *d, unsigned id)
     bus_write_bytes(d->lab->bus, CODE_PA + (d->start & ~PAGE_MASK), d->code, d->length);
 }
 
+/* the reserved precision too; exceptions of the past; at times one unmasked, and perhaps pending */
+static void engines_random_x87(struct random *r, struct fx_image *fx)
+{
+    if (random_one_in(r, 8))
+        fx->control = (uint16_t)((fx->control & ~0x300u) | 0x100);
+    fx->status |= random_u64(r) & random_u64(r) & 0x7f;
+    if (random_one_in(r, 8))
+        fx->control &= (uint16_t)(random_u64(r) | ~UINT64_C(0x3f));
+    if (fx->status & ~fx->control & 0x3f)
+        fx->status |= X87_ES | X87_BUSY;
+}
+
 static void engines_random_case(struct engines *d, unsigned id)
 {
     static const uint8_t rights[] = { 7, 7, 7, 7, 7, 7, 5 /* read-only */, 6 /* not present */ };
@@ -152,6 +165,7 @@ static void engines_random_case(struct engines *d, unsigned id)
         b->r[i] = random_value(&d->random);
     b->rflags = (random_u64(&d->random) & FL_OSZAPC) | RFLAGS_FIXED;
     random_fx(&d->random, &b->fx);
+    engines_random_x87(&d->random, &b->fx);
     for (unsigned i = 0; i < NATIVE_DATA_SIZE; i += 8) {
         uint64_t v = random_value(&d->random);
 
@@ -272,6 +286,33 @@ static void engines_show_values(const char *name, unsigned n, uint64_t before, u
                 (uintmax_t)a, (uintmax_t)b);
 }
 
+static void engines_show_x87(const struct engines *d, const struct fpu *a, const struct fpu *b)
+{
+    const struct fx_image *fx = &d->before.fx;
+
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t significand;
+        uint16_t sign_exponent;
+
+        memcpy(&significand, fx->st[i], 8);
+        memcpy(&sign_exponent, fx->st[i] + 8, 2);
+        if (a->st[i].significand != b->st[i].significand ||
+            a->st[i].sign_exponent != b->st[i].sign_exponent)
+            fprintf(stderr, "  R(%u) %04x %016jx -> %04x %016jx, %04x %016jx\n", i, sign_exponent,
+                    (uintmax_t)significand, a->st[i].sign_exponent,
+                    (uintmax_t)a->st[i].significand, b->st[i].sign_exponent,
+                    (uintmax_t)b->st[i].significand);
+    }
+    engines_show_values("x87 control", 0, fx->control, a->control, b->control);
+    engines_show_values("x87 status", 0, fx->status, a->status, b->status);
+    engines_show_values("x87 tag", 0, fx->tag, a->tag, b->tag);
+    engines_show_values("fop", 0, 0, a->opcode, b->opcode);
+    engines_show_values("fip", 0, 0, a->ip, b->ip);
+    engines_show_values("fdp", 0, 0, a->dp, b->dp);
+    engines_show_values("fcs", 0, 0, a->cs, b->cs);
+    engines_show_values("fds", 0, 0, a->ds, b->ds);
+}
+
 /* what differs, the interpreter's first */
 static void engines_show(const struct engines *d, unsigned row, unsigned n, unsigned run)
 {
@@ -291,6 +332,7 @@ static void engines_show(const struct engines *d, unsigned row, unsigned n, unsi
         engines_show_values("xmm low", i, xmm[0], a->fpu.xmm[i].u64[0], b->fpu.xmm[i].u64[0]);
         engines_show_values("xmm high", i, xmm[1], a->fpu.xmm[i].u64[1], b->fpu.xmm[i].u64[1]);
     }
+    engines_show_x87(d, &a->fpu, &b->fpu);
     engines_show_values("mxcsr", 0, fx->mxcsr, a->fpu.mxcsr, b->fpu.mxcsr);
     engines_show_values("rflags", 0, d->before.rflags, a->rflags, b->rflags);
     engines_show_values("rip", 0, d->start, a->rip, b->rip);
@@ -308,7 +350,7 @@ START_TEST(row_does_the_same_in_native_code)
     static struct engines d;
     unsigned cases = (unsigned)engines_number("NIDUS_DIFF_COUNT", CASES);
 
-    if (!(insn_rows[_i].traits & T_SSE))
+    if (!(insn_rows[_i].traits & (T_SSE | T_X87)))
         return;
     engines_begin(&d, (unsigned)_i);
     for (unsigned n = 0; n < cases; n++) {

@@ -4,6 +4,7 @@
  * same blocks become the same bytes (tests/lint/jit_state.py looks at the source). */
 #include <signal.h>
 
+#include "cpu/float80.h"
 #include "include/nidus.h"
 #include "machine/machine.h"
 #include "tests/diff/random_insn.h"
@@ -65,6 +66,10 @@ static void unmasked(struct cpu *cpu)
 {
     cpu->fpu.mxcsr &= ~(uint32_t)0x80; /* invalid operation */
 }
+static void x87_masked(struct cpu *cpu) /* after reset it is not */
+{
+    cpu->fpu.control |= FLOAT80_ALL;
+}
 static void non_root(struct cpu *cpu)
 {
     cpu->non_root = true;
@@ -88,6 +93,7 @@ static const struct {
     { breakpoint, KEY_SINGLE, true },
     { shadow, KEY_SINGLE, false /* for one instruction only */ },
     { unmasked, KEY_SSE_TRAPS, true },
+    { x87_masked, KEY_X87_TRAPS, true },
     { non_root, KEY_NON_ROOT, true },
 };
 enum { STATES = sizeof states / sizeof states[0] };
