@@ -299,9 +299,8 @@ static void engines_show_x87(const struct engines *d, const struct fpu *a, const
         if (a->st[i].significand != b->st[i].significand ||
             a->st[i].sign_exponent != b->st[i].sign_exponent)
             fprintf(stderr, "  R(%u) %04x %016jx -> %04x %016jx, %04x %016jx\n", i, sign_exponent,
-                    (uintmax_t)significand, a->st[i].sign_exponent,
-                    (uintmax_t)a->st[i].significand, b->st[i].sign_exponent,
-                    (uintmax_t)b->st[i].significand);
+                    (uintmax_t)significand, a->st[i].sign_exponent, (uintmax_t)a->st[i].significand,
+                    b->st[i].sign_exponent, (uintmax_t)b->st[i].significand);
     }
     engines_show_values("x87 control", 0, fx->control, a->control, b->control);
     engines_show_values("x87 status", 0, fx->status, a->status, b->status);
