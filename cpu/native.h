@@ -27,11 +27,11 @@ struct native_ops {
 
 /* The budget of cycles and the count of instructions in one word, so that a block charges both in one
  * subtraction and sees in its sign that the cycles have run out: cycles above, below what is left of
- * NATIVE_COUNT instructions. It never runs out of these: an instruction costs a cycle at least, and
- * no more cycles than NATIVE_CYCLES are given at once. */
+ * NATIVE_COUNT instructions. It never runs out of these: an instruction costs a cycle at least (one
+ * that crosses a page counts twice), and no more cycles than NATIVE_CYCLES are given at once. */
 #define NATIVE_COUNT_BITS 24
 #define NATIVE_COUNT ((INT64_C(1) << NATIVE_COUNT_BITS) - 1)
-#define NATIVE_CYCLES (INT64_C(1) << (NATIVE_COUNT_BITS - 1))
+#define NATIVE_CYCLES (INT64_C(1) << (NATIVE_COUNT_BITS - 2))
 
 enum { NATIVE_NONE = 0xff, NATIVE_NOTED = 1 << 16 };
 

@@ -10,9 +10,14 @@ static_assert(TLB_NONE & ~PAGE_MASK & ~UINT64_C(15), "no address equals it with 
 /* the linear address of something in the page that the code runs in */
 static void x64_rip_relative(struct x64 *e, unsigned dst, int64_t disp)
 {
+    int64_t offset = e->page_offset + disp;
+
     x64_load(&e->hot, SZ_64, dst, X64_FIELD(native.page));
-    x64_lea(&e->hot, SZ_64, dst,
-            (struct x64_mem){ (uint8_t)dst, N_NONE, 0, (int32_t)(e->page_offset + disp) });
+    if (offset > INT32_MAX) { /* further from the page than from the instruction */
+        x64_lea(&e->hot, SZ_64, dst, (struct x64_mem){ (uint8_t)dst, N_NONE, 0, INT32_MAX });
+        offset -= INT32_MAX;
+    }
+    x64_lea(&e->hot, SZ_64, dst, (struct x64_mem){ (uint8_t)dst, N_NONE, 0, (int32_t)offset });
 }
 
 bool x64_address(struct x64 *e, const struct insn *in, unsigned dst, bool rax_free)
@@ -160,7 +165,7 @@ static void x64_add_base(struct x64 *e, const struct insn *in)
 
 struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned bytes, bool write)
 {
-    bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32;
+    bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32 && in->disp < INT32_MAX - 64;
     struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
     bool again, aligned = bytes & X64_ALIGNED;
 

@@ -96,6 +96,15 @@ static void x64_note_slow_path(struct x64 *e, uint32_t ref)
     e->slow[e->slow_count++] = e->now;
 }
 
+/* The distance of a branch's target from the start of the page need not have 32 bits, as that from the
+ * branch has; then the interpreter function branches. */
+static bool x64_reaches(const struct x64 *e, const struct insn *in)
+{
+    int64_t offset = (int64_t)e->page_offset + (int64_t)in->imm;
+
+    return insn_rows[in->id].op[0] != OP_Jz || offset == (int32_t)offset;
+}
+
 static void x64_instruction(struct x64 *e)
 {
     const struct insn *in = &e->b->insns[e->at];
@@ -113,7 +122,7 @@ static void x64_instruction(struct x64 *e)
     if (ends && e->cold_copy) /* its links are the hot copy's */
         emitter = NULL;
     x64_x87_before(e, in, !emitter || (ends && e->way == WAY_END));
-    if (emitter && emitter->emit(e, in, emitter->arg)) {
+    if (emitter && x64_reaches(e, in) && emitter->emit(e, in, emitter->arg)) {
         if (e->trial)
             e->trial->stays = !(f->row->traits & FLOW_FAULTS);
         if (e->trial)

@@ -23,10 +23,30 @@ init:
     movl NG_PERIOD, %eax
     movl %eax, 0x380(%rbx)
 
-round:
+round: /* all registers and flags that it has left count */
+    pushfq
+    addq %rax, NG_SUM
+    movq NG_SUM, %rax
+    .irp n, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    rolq $7, %rax
+    addq %\n, %rax
+    .endr
+    .irp at, 0, 8, 16, 24, 32
+    rolq $7, %rax
+    xorq \at(%rsp), %rax
+    .endr
     movl $NG_STACK, %esp
     cld
     clts
+    fxsave NG_FX_LEFT
+    movl $NG_FX_LEFT, %esi
+    movl $52, %ecx
+4:  rolq $7, %rax
+    addq (%rsi), %rax
+    addq $8, %rsi
+    decl %ecx
+    jnz 4b
+    movq %rax, NG_SUM
     movl $0x400, %eax
     movq %rax, %dr7
     movl $NG_USER_DATA, %eax
@@ -110,6 +130,14 @@ common:
     movq %cr2, %rcx
     rolq $7, %rax
     addq %rcx, %rax
+    .irp n, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    rolq $7, %rax
+    addq %\n, %rax
+    .endr
+    .irp at, 8, 16, 24
+    rolq $7, %rax
+    addq \at(%rsp), %rax
+    .endr
     movq %rax, NG_SUM
     incl NG_FAULTS
     cmpl $NG_FAULTS_A_ROUND, NG_FAULTS

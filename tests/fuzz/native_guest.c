@@ -210,7 +210,7 @@ struct nidus *native_machine(const struct stream *s, bool reference, char *error
     struct nidus_config config = { .ram = 4 << 20,
                                    .cpus = 1,
                                    .cpu = "max",
-                                   .code_cache = 8 << 20,
+                                   .code_cache = (uint64_t)s->cache << 20,
                                    .accel = reference ? NIDUS_ACCEL_INTERP : NIDUS_ACCEL_NATIVE };
     struct nidus *m = nidus_create(&config, error);
 

@@ -9,8 +9,9 @@
 #define NG_KERNEL 0x4000
 #define NG_KERNEL_SIZE 0x2000
 #define NG_VARS 0x6000
-#define NG_STACK 0x9000 /* down from here */
-#define NG_FX 0x9000    /* FXSAVE image that each round begins with */
+#define NG_STACK 0x9000   /* down from here */
+#define NG_FX 0x9000      /* FXSAVE image that each round begins with */
+#define NG_FX_LEFT 0x9800 /* what it has left */
 #define NG_RESUME \
     0xa000 /* by distance from the first byte of code: how far to the next instruction */
 #define NG_TABLES 0x10000

@@ -107,7 +107,10 @@ static void choose_controls(struct stream *s)
         s->cr3[c] |= random_one_in(&s->r, 2) ? BIT(63) : 0;
     s->period = random_one_in(&s->r, 2) ? (uint32_t)(300 + random_below(&s->r, 3000)) : 0;
     s->restore = random_one_in(&s->r, 2) ? 63 : 127;
+    s->cache = random_one_in(&s->r, 8) ? 1 : random_one_in(&s->r, 4) ? 4 : 8;
     s->slice = (uint32_t)(100 + random_below(&s->r, random_one_in(&s->r, 2) ? 500 : 8000));
+    if (random_one_in(&s->r, 8))
+        s->slice = (uint32_t)(25 + random_below(&s->r, 40));
 }
 
 /* ---- rounds ---- */

@@ -60,6 +60,7 @@ struct stream {
     /* the guest around it */
     unsigned rounds;
     uint32_t period, restore, slice;
+    uint32_t cache; /* MiB for native code */
     uint64_t cr0, cr3[2], cr4;
     uint64_t page[2][NG_DATA_PAGES], code_page[2][NG_CODE_PAGES]; /* entries of page tables */
     uint64_t record[STREAM_MAX_ROUNDS][NG_RECORD_WORDS];

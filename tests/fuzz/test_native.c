@@ -16,9 +16,9 @@
 
 /* streams of all cases together */
 #if defined(__SANITIZE_ADDRESS__)
-enum { CASES = 4, DEFAULT_STREAMS = 100 };
+enum { CASES = 4, DEFAULT_STREAMS = 80 };
 #else
-enum { CASES = 4, DEFAULT_STREAMS = 320 };
+enum { CASES = 4, DEFAULT_STREAMS = 240 };
 #endif
 #define CYCLES UINT64_C(3000000) /* of a stream, at most */
 
@@ -58,6 +58,7 @@ static void count(struct totals *t, struct nidus *m, enum nidus_event end)
     t->jit.translated += jit.translated;
     t->jit.links += jit.links;
     t->jit.unlinks += jit.unlinks;
+    t->jit.evictions += jit.evictions;
 }
 
 /* Slice by slice; RAM at the end. True: there is a difference. */
@@ -194,10 +195,10 @@ START_TEST(random_code_is_the_same_with_both_engines)
     if (getenv("NIDUS_FUZZ_SHOW"))
         fprintf(stderr,
                 "%ju streams, %ju finished, %ju instructions, %ju interpreted, %ju blocks, "
-                "%ju links, %ju unlinks\n",
+                "%ju links, %ju unlinks, %ju evictions\n",
                 (uintmax_t)t.streams, (uintmax_t)t.finished, (uintmax_t)t.instructions,
                 (uintmax_t)t.interpreted, (uintmax_t)t.jit.translated, (uintmax_t)t.jit.links,
-                (uintmax_t)t.jit.unlinks);
+                (uintmax_t)t.jit.unlinks, (uintmax_t)t.jit.evictions);
     if (t.streams < 10 || !t.jit.translated)
         return; /* no judgement; or there is no native code here */
     /* it is native code that has been tested, and the streams run to their ends */
