@@ -132,15 +132,20 @@ static void fill(struct bus *bus, struct random *r, uint64_t from, uint64_t to)
         bus_write(bus, at, random_value(r), 8);
 }
 
-/* what FNINIT and reset leave, XMM registers with numbers of all kinds */
-static void make_fx(struct bus *bus, struct random *r)
+/* What FNINIT and reset leave, XMM registers with numbers of all kinds. The x87 ones are numbers, if they
+ * are not for a stream of x87 instructions. */
+static void make_fx(struct bus *bus, struct random *r, bool x87)
 {
     bus_write(bus, NG_FX, 0x37f, 2);
     bus_write(bus, NG_FX + 24, 0x1f80, 4);
-    bus_write(bus, NG_FX + 4, 0xff, 1);
+    bus_write(bus, NG_FX + 4, x87 ? random_u64(r) & random_u64(r) & 0xff : 0xff, 1);
     for (unsigned i = 0; i < 8; i++) {
         bus_write(bus, NG_FX + 32 + 16 * i, random_u64(r) | BIT(63), 8);
         bus_write(bus, NG_FX + 40 + 16 * i, 0x3fff + random_below(r, 40) - 20, 2);
+        if (x87 && random_one_in(r, 2)) {
+            bus_write(bus, NG_FX + 32 + 16 * i, random_value(r), 8);
+            bus_write(bus, NG_FX + 40 + 16 * i, random_one_in(r, 2) ? 0 : 0x7fff, 2);
+        }
     }
     for (unsigned i = 0; i < 32; i++) {
         double d = (double)(int64_t)random_u64(r) / 65536;
@@ -157,7 +162,7 @@ static void make_memory(struct bus *bus, const struct stream *s)
 
     bus_write_bytes(bus, NG_KERNEL, native_guest, (size_t)(native_guest_end - native_guest));
     fill(bus, &r, NG_DATA_PA, NG_DATA_PA + (NG_DATA_PAGES << PAGE_SHIFT));
-    make_fx(bus, &r);
+    make_fx(bus, &r, s->x87);
     bus_write_bytes(bus, NG_CODE_PA, s->image, sizeof s->image);
     bus_write_bytes(bus, NG_OTHER_PA, s->other, sizeof s->other);
     bus_write_bytes(bus, NG_PRISTINE, s->image, sizeof s->image);

@@ -100,11 +100,15 @@ static bool row_fits(unsigned id)
     return row->traits & T_USER && !(row->traits & (T_NO64 | T_END)) && !random_is_string(row);
 }
 
+enum { X87_TRIES = 200 }; /* rows to look at for an x87 instruction */
+
 static unsigned random_row(struct stream *s, bool with_emitter)
 {
-    for (;;) {
+    for (unsigned again = (unsigned)random_below(&s->r, 2 * X87_TRIES);; again++) {
         unsigned id = 1 + (unsigned)random_below(&s->r, INSN_COUNT - 1);
 
+        if (s->x87 && again < X87_TRIES && !(insn_rows[id].traits & T_X87))
+            continue;
         if (row_fits(id) && (s->flow->row[id] != NULL) == with_emitter)
             return id;
     }
@@ -513,6 +517,22 @@ static void piece_mxcsr(struct stream *s)
     PUT(p, 0x58);
 }
 
+/* any precision and rounding; seldom an exception is unmasked, which the next FLDCW finds pending */
+static void piece_x87_control(struct stream *s)
+{
+    uint64_t v = 0x7f | (random_u64(&s->r) & 0xf00);
+    struct piece *p = piece_new(s);
+
+    if (random_one_in(&s->r, 6))
+        v &= random_u64(&s->r) | 0xf40;
+    PUT(p, 0x68);
+    put_u32(p, v);
+    if (random_one_in(&s->r, 6))
+        PUT(p, 0xdb, 0xe2); /* fnclex */
+    PUT(p, 0xd9, 0x2c, 0x24);
+    PUT(p, 0x58);
+}
+
 static void piece_system(struct stream *s)
 {
     struct piece *p;
@@ -571,6 +591,8 @@ void stream_make_pieces(struct stream *s, unsigned count)
 
         if (kind < 62)
             piece_row(s, true);
+        else if (s->x87 && kind < 67)
+            piece_x87_control(s);
         else if (kind < 72)
             piece_row(s, false);
         else if (kind < 79)

@@ -326,6 +326,7 @@ struct stream *stream_new(uint64_t seed)
     s->r.state = random_u64(&s->r); /* or neighbours would be the same sequence a step apart */
     s->flow = flow_table_create(x64_native_has);
     s->plain = random_one_in(&s->r, 3);
+    s->x87 = random_one_in(&s->r, 4);
     choose_registers(s);
     choose_place(s);
     choose_controls(s);

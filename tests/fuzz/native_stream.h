@@ -50,6 +50,7 @@ struct stream {
     uint16_t values; /* registers that are neither */
     bool at_edge;    /* the last byte of code is the last of its page, and of the address space */
     bool plain;      /* no stores into code, no changes of mode or mapping */
+    bool x87;        /* x87 instructions, half of all */
     uint64_t code;   /* linear address */
     struct piece piece[STREAM_MAX_PIECES];
     unsigned count;

@@ -16,6 +16,7 @@ test:
     call mmx
     call exceptions
     call saved
+    call pointers
     PASS()
 
 top:
@@ -133,6 +134,23 @@ saved:
     HOT(frstor area; fmulp; fninit; frstor area; call top; cmpl $6, %eax; EXPECT(e); \
         fstp %st; fstpt scratch; fnstcw scratch; movw controls + 16, %ax; cmpw %ax, scratch; \
         EXPECT(e))
+    fninit
+    ret
+
+/* FIP, FDP and FOP: of the last instruction, and of the last one with a memory operand, though the
+ * register that held its address is another by now; FNSTSW is not one. And of two branches. */
+pointers:
+    fninit
+    HOT(movl $half_2, %esi; fldl (%rsi); addl $8, %esi; \
+    1:  fstp %st; fnstsw scratch; fxsave area; cmpl $half_2, area + 16; EXPECT(e); \
+        cmpl $1b, area + 8; EXPECT(e); cmpw $0x5d8, area + 6; EXPECT(e); \
+        cmpw $CODE64, area + 12; EXPECT(e); movl %ds, %eax; cmpw %ax, area + 20; EXPECT(e))
+    HOT(fld1; movl $2f, %ecx; movl $0x1e0, %edx; testb $7, %r15b; jnz 2f; \
+        movl $3f, %ecx; movl $0x1e1, %edx; \
+    3:  fabs; jmp 4f; \
+    2:  fchs; \
+    4:  fxsave area; fstp %st; cmpl %ecx, area + 8; EXPECT(e); cmpw %dx, area + 6; EXPECT(e); \
+        cmpl $half_2, area + 16; EXPECT(e))
     fninit
     ret
 
