@@ -99,7 +99,7 @@ static void name_target(const struct jit *jit, const struct native_block *nb, co
     for (uint32_t i = 0; i < jit->id_count; i++) {
         const struct native_block *other = jit->by_id[i];
 
-        if (other && !other->stale && other->code == to)
+        if (other && !other->stale && other->code && other->code == to)
             fprintf(out, "  ; block at physical %" PRIx64, other->b->pa);
     }
 }
