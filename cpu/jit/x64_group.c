@@ -31,27 +31,27 @@ bool x64_find_group(const struct x64 *e, unsigned at, struct x64_group *g)
     for (unsigned i = at; i < e->b->count; i++) {
         const struct insn *in = &e->b->insns[i];
         const struct x64_use *u = &e->use[i];
-        int32_t low = moved + u->disp, high = low + u->bytes;
+        int64_t at_disp = (int64_t)moved + u->disp, low = at_disp, high = low + u->bytes;
 
         if (!u->stays || u->accesses > 1)
             break;
         if (u->accesses == 1) {
             if (!u->simple || u->reg != g->reg)
                 break;
-            if (u->aligned && g->aligned && (low - g->anchor) & 15)
+            if (u->aligned && g->aligned && (at_disp - g->anchor) & 15)
                 break;
             if (accesses > 0) {
                 low = low < g->low ? low : g->low;
                 high = high > g->high ? high : g->high;
             }
-            if (high - low > X64_GROUP_SPAN)
+            if (high - low > X64_GROUP_SPAN || low < INT32_MIN || high > INT32_MAX)
                 break;
-            g->low = low;
-            g->high = high;
+            g->low = (int32_t)low;
+            g->high = (int32_t)high;
             g->write |= u->write;
             if (u->aligned) {
                 g->aligned = true;
-                g->anchor = moved + u->disp;
+                g->anchor = (int32_t)at_disp;
             }
             g->last = i;
             accesses++;
