@@ -297,6 +297,13 @@ static inline void cpu_charge(struct cpu *cpu, uint64_t cycles)
 {
     cpu->mmu.cost += cycles;
 }
+/* between blocks: what has been charged besides their static costs counts now (walks; faults alone,
+ * as of a handler that faults at its first fetch) */
+static inline void cpu_settle_cost(struct cpu *cpu)
+{
+    cpu->budget -= (int64_t)cpu->mmu.cost;
+    cpu->mmu.cost = 0;
+}
 /* TSC as RDTSC in root operation sees it; non-root adds its offset and multiplier (virt) */
 static inline uint64_t cpu_tsc(const struct cpu *cpu)
 {

@@ -126,14 +126,6 @@ static void step(struct cpu *cpu)
     cpu_kick(cpu);
 }
 
-/* What has been charged besides the static costs of blocks counts now: walks, faults alone, as of a
- * handler that faults at its first fetch. */
-static inline void settle_cost(struct cpu *cpu)
-{
-    cpu->budget -= (int64_t)cpu->mmu.cost;
-    cpu->mmu.cost = 0;
-}
-
 /* true: b has native code now */
 static bool heat(struct cpu *cpu, struct block *b)
 {
@@ -150,7 +142,7 @@ static void run_blocks(struct cpu *cpu)
     for (;;) {
         struct block *b;
 
-        settle_cost(cpu);
+        cpu_settle_cost(cpu);
         if (unlikely(cpu->budget <= 0 || (cpu->key & KEY_SINGLE))) {
             cpu->in = NULL;
             if (!cpu_events(cpu))
@@ -162,7 +154,7 @@ static void run_blocks(struct cpu *cpu)
         }
         b = block_next(cpu);
         if (unlikely(cpu->mmu.cost)) { /* the fetch took a walk: it may have used the budget up */
-            settle_cost(cpu);
+            cpu_settle_cost(cpu);
             if (cpu->budget <= 0)
                 continue;
         }

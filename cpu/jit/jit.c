@@ -406,12 +406,6 @@ static void exec_back(struct cpu *cpu, const struct insn *in)
 {
 }
 
-static void settle(struct cpu *cpu)
-{
-    cpu->budget -= (int64_t)cpu->mmu.cost;
-    cpu->mmu.cost = 0;
-}
-
 /* The instruction at cpu->rip comes next: its block's native code, or the run loop. cpu->flags are
  * current. The same steps as in run_blocks. */
 static uint8_t *jit_next(struct cpu *cpu)
@@ -421,10 +415,10 @@ static uint8_t *jit_next(struct cpu *cpu)
 
     cpu->in = NULL;
     cpu->native.flags = flags_pack(flags_get(&cpu->flags));
-    settle(cpu);
+    cpu_settle_cost(cpu);
     if (cpu->budget > 0 && !(cpu->key & KEY_SINGLE)) {
         b = block_next(cpu);
-        settle(cpu);
+        cpu_settle_cost(cpu);
         if (cpu->budget > 0 && b->code) {
             jit_prepare(cpu, b);
             to = b->code;
@@ -485,7 +479,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     jit->alone[0].exec(cpu, jit->alone);
     cpu->native.pending = false;
     cpu->in = NULL;
-    settle(cpu);
+    cpu_settle_cost(cpu);
     if (writes)
         cpu->native.flags = flags_pack(flags_get(&cpu->flags));
     if (likely(!nb->stale && cpu->mmu.fetch_page == cpu->native.page)) {

@@ -1,10 +1,10 @@
-/* Translation of hot blocks to native code: the engine behind `-accel native`.
+/* Translation of hot blocks to native code: the engine behind `-accel native` (docs/translator.md).
  *
- * A block becomes one piece of native code. It is entered with the guest's registers in native ones
- * (x64_regs.h), the arithmetic flags saved in cpu->native.flags, and cpu->native.page being the page
- * that the code is fetched from; it charges its cost or leaves, does its work, and goes on to the
- * next block: by a direct link, which is checked once and patched, or through a table of jump
- * targets. Everything else is the run loop's (cpu/run.c). */
+ * A block, with those that follow it, becomes one piece of native code. It is entered with the
+ * guest's registers in native ones (x64.h), the arithmetic flags saved in cpu->native.flags, and
+ * cpu->native.page being the page that the code is fetched from. Each block charges its cost or
+ * leaves, and does its work; the last goes on to the next: by a direct link, which is checked once
+ * and patched, or through a table of jump targets. Everything else is the run loop's (cpu/run.c). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

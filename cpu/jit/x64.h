@@ -204,7 +204,7 @@ void x64_reload_flags(struct x64_buf *b);
 
 /* ---- ends (x64_branch.c) ---- */
 /* where a jump to the block at `offset` from the page's start has to go: to a cold stub that is
- * later patched away. `site`: rel32 of that jump, filled in by the caller through x64_link_site */
+ * later patched away */
 void x64_end_link(struct x64 *e, unsigned k, int64_t offset, bool branch);
 void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
 /* leave the path on a condition */

@@ -46,7 +46,6 @@ struct x64_mem {
 
 /* op with a register operand and a register or memory operand; `reg` may be an opcode extension */
 void x64_rr(struct x64_buf *b, uint32_t op, unsigned size, unsigned reg, unsigned rm);
-/* `tail`: bytes of the immediate that follows (for an address relative to RIP) */
 void x64_rm(struct x64_buf *b, uint32_t op, unsigned size, unsigned reg, struct x64_mem m);
 /* cmp reg, [rip + ...] and the like: `target` is where it runs */
 void x64_rm_rip(struct x64_buf *b, uint32_t op, unsigned size, unsigned reg, const uint8_t *target);
