@@ -25,12 +25,13 @@ struct native_ops {
     void (*flushed)(struct cpu *cpu);
 };
 
-/* The budget of cycles and the count of instructions in one word, so that a block charges both in one
+/* The budget of cycles and the count of instructions in one word, so that a path charges both in one
  * subtraction and sees in its sign that the cycles have run out: cycles above, below what is left of
  * NATIVE_COUNT instructions. It never runs out of these: an instruction costs a cycle at least (one
  * that crosses a page counts twice), and no more cycles than NATIVE_CYCLES are given at once. */
 #define NATIVE_COUNT_BITS 24
 #define NATIVE_COUNT ((INT64_C(1) << NATIVE_COUNT_BITS) - 1)
+#define NATIVE_CHARGE(cycles, insns) ((uint64_t)(cycles) << NATIVE_COUNT_BITS | (insns))
 #define NATIVE_CYCLES (INT64_C(1) << (NATIVE_COUNT_BITS - 2))
 
 enum { NATIVE_NONE = 0xff, NATIVE_NOTED = 1 << 16 };
@@ -49,5 +50,6 @@ struct native_state {
     uint64_t key_tag;    /* cpu->key, in the bits of jump_table's tags */
     uint8_t *jump_table;
     int64_t reserve;     /* the rest of the budget */
+    int32_t near_left;   /* misses in struct tlb_near until one is looked at (cpu/jit/near.c) */
     const uint8_t *from; /* who jumped indirectly to where there is no native code */
 };

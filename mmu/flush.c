@@ -10,6 +10,7 @@
 
 static void flush_entry(struct tlb_view *v, unsigned i)
 {
+    tlb_near_forget(v, i);
     v->entry[i] = (struct tlb_entry){ TLB_NONE, TLB_NONE, TLB_NONE, 0 };
     v->detail[i] = (struct tlb_detail){ 0, 0 };
 }
@@ -219,6 +220,7 @@ static void flush_write_tags(struct tlb_view *v, uint64_t pa)
             unsigned at = tlb_write_hash(v->detail[i].pa);
 
             if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0) {
+                tlb_near_forget(v, i);
                 v->entry[i].write = TLB_NONE;
                 v->write[w] &= ~BIT(i % 64);
             } else {

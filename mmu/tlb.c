@@ -14,9 +14,12 @@
 #include "mmu/walk.h"
 
 /* What VIEW_USER_ALIGNED looks things up in: nothing is ever here, and nothing is written. */
-static const struct tlb_entry tlb_never[TLB_ENTRIES] = {
-    [0 ... TLB_ENTRIES - 1] = { TLB_NONE, TLB_NONE, TLB_NONE, 0 },
-};
+static const struct {
+    struct tlb_entry entry[TLB_ENTRIES];
+    struct tlb_near near;
+} tlb_never = { .entry = { [0 ... TLB_ENTRIES - 1] = { TLB_NONE, TLB_NONE, TLB_NONE, 0 } } };
+
+static_assert(offsetof(struct tlb_view, near) == sizeof tlb_never.entry, "as in a view");
 
 /* ---- contexts ---- */
 
@@ -139,7 +142,7 @@ void mmu_set_view(struct mmu *m, enum mmu_view view)
     m->view = view;
     m->fetch_page = TLB_NONE;
     if (unlikely(view == VIEW_USER_ALIGNED || m->watch))
-        m->tlb = (struct tlb_entry *)tlb_never;
+        m->tlb = (struct tlb_entry *)tlb_never.entry;
     else
         m->tlb = tlb_view(m->context, view)->entry;
 }
@@ -203,7 +206,7 @@ struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view)
 
     ASSERT(v);
     memset(v, 0, sizeof *v);
-    memcpy(v->entry, tlb_never, sizeof v->entry);
+    memcpy(v->entry, tlb_never.entry, sizeof v->entry);
     c->view[c->alias[view]] = v;
     return v;
 }
@@ -229,6 +232,7 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
     struct tlb_entry *e = &v->entry[i];
     bool large = shift > PAGE_SHIFT;
 
+    tlb_near_forget(v, i);
     v->detail[i].linear = fill->linear | fill->detail;
     v->detail[i].pa = fill->pa | fill->kind;
     v->filled = true;

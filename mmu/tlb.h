@@ -45,6 +45,7 @@ enum {
     DETAIL_FETCH = 1 << MMU_FETCH,
     DETAIL_GLOBAL = 1 << 3,
     DETAIL_USER = 1 << 4,
+    DETAIL_NEAR = 1 << 5,  /* may be in a slot of struct tlb_near */
     DETAIL_SHIFT_AT = 6, /* bits 11:6: log2 of the page size of paging */
 };
 
@@ -56,8 +57,28 @@ struct tlb_detail {
     uint64_t pa;     /* page | KIND_* */
 };
 
+/* Look-ups of native code that need no index: the page that an address register, as it were, was last
+ * in. A slot repeats an entry, and says no more than that one: when an entry that may be in a slot
+ * changes, all slots are emptied. An access of up to 2^k bytes at `offset` from a slot's page hits if
+ * offset < limit[k], so that limits of 0 mean that all slots are empty. When they are not 0, each slot
+ * has something. Filled by native code (cpu/jit). */
+#define TLB_NEAR_SLOTS 32
+#define TLB_NEAR_SIZES 10
+
+struct tlb_near_slot {
+    uint64_t page;    /* linear */
+    uintptr_t addend; /* as in struct tlb_entry */
+    uintptr_t native; /* of the page */
+};
+
+struct tlb_near {
+    uint64_t limit[2][TLB_NEAR_SIZES]; /* for reads, for writes */
+    struct tlb_near_slot slot[2][TLB_NEAR_SLOTS];
+};
+
 struct tlb_view {
     struct tlb_entry entry[TLB_ENTRIES];
+    struct tlb_near near;
     struct tlb_detail detail[TLB_ENTRIES];
     /* one bit an entry: filled; filled and global; ... part of a larger page; ... with a write tag.
      * They make a flush visit only what was filled. */
@@ -114,6 +135,13 @@ static inline unsigned tlb_write_hash(uint64_t pa)
 }
 
 static_assert(TLB_LARGE_BITS == 1 << 10 && TLB_WRITE_BITS == 1 << 12, "widths of the hashes");
+
+/* in front of a change of entry i */
+static inline void tlb_near_forget(struct tlb_view *v, unsigned i)
+{
+    if (v->detail[i].linear & DETAIL_NEAR)
+        memset(v->near.limit, 0, sizeof v->near.limit);
+}
 
 struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view);
 

@@ -161,11 +161,9 @@ static bool flow_must_save(const struct flow_path *p, const struct flow *flow, u
 {
     unsigned source[2];
     bool replays = flow_replayable(flow[i].row->rule) && flow_sources(&flow[i], p->in[i], source);
-    bool native = !p->ends[i]; /* still in the native flags */
+    bool native = true; /* still in the native flags */
     uint16_t left = FL_OSZAPC, undefined = flow_undefined(&flow[i], p->in[i]);
 
-    if (p->ends[i] && !replays)
-        return true;
     for (unsigned j = i + 1; j < p->insns; j++) {
         const struct flow *f = &flow[j];
 
@@ -192,12 +190,11 @@ static bool flow_must_save(const struct flow_path *p, const struct flow *flow, u
             replays = source[k] == REG_COUNT || !flow_writes(f, p->in[j], source[k]);
         if (f->row->traits & FLOW_FAULTS)
             native = false; /* a division */
-        if (p->ends[j]) {
+        if (p->ends[j] && flow_is_jcc(p->in[j])) {
             bool whole = flow[i].must == FL_OSZAPC && left == FL_OSZAPC && !undefined;
 
-            if (!replays || (flow_is_jcc(p->in[j]) && !(native && whole)))
+            if (!native || !whole)
                 return true;
-            native = false;
         }
     }
     return true;

@@ -73,8 +73,7 @@ enum { PATH_MAX_BLOCKS = 8, PATH_MAX_INSNS = 128 };
 
 /* Blocks that follow one another: each but the last goes on to the next, by the branch that ends it
  * or by falling through. Where such a branch is conditional, its other way is a side exit, at which
- * flags that are not saved are still in the native flags. Between two blocks the budget is looked
- * at, so that flags are saved there, or can be replayed. */
+ * flags that are not saved are still in the native flags. */
 struct flow_path {
     unsigned count, insns;
     const struct block *b[PATH_MAX_BLOCKS];

@@ -307,8 +307,10 @@ static inline void budget_to_native(struct cpu *cpu)
     cpu->native.left = part * (NATIVE_COUNT + 1) + NATIVE_COUNT;
 }
 
-static inline void budget_from_native(struct cpu *cpu)
+/* rest: what has been charged and is not due yet */
+static inline void budget_from_native(struct cpu *cpu, uint64_t rest)
 {
+    cpu->native.left += (int64_t)rest;
     cpu->budget = (cpu->native.left >> NATIVE_COUNT_BITS) + cpu->native.reserve;
     cpu->insn_count += (uint64_t)(NATIVE_COUNT - (cpu->native.left & NATIVE_COUNT));
 }
@@ -328,7 +330,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
     budget_to_native(cpu);
     how = enter(cpu, b->code);
     x64_x87_drop(cpu);
-    budget_from_native(cpu);
+    budget_from_native(cpu, 0);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     switch (how & BITS(EXIT_SHIFT - 1, 0)) {
     case EXIT_LINK: {
@@ -343,11 +345,9 @@ static void jit_run(struct cpu *cpu, struct block *b)
     case EXIT_BUDGET:
         nb = jit->by_id[how >> EXIT_SHIFT];
         b = nb->b;
-        if (nb != nb->head) /* in the middle of a path flags may not have been saved */
-            jit_recover(cpu, nb, 0, cpu->r);
         cpu->rip = cpu->native.page + (b->pa & ~PAGE_MASK);
-        cpu->budget += b->cost;
-        cpu->insn_count -= b->count;
+        cpu->budget += b->cost + (int64_t)(nb->rest >> NATIVE_COUNT_BITS);
+        cpu->insn_count -= b->count + (nb->rest & NATIVE_COUNT);
         if (cpu->budget > 0)
             block_enter(cpu, b);
         break;
@@ -436,11 +436,12 @@ static inline void jit_count_call(struct jit *jit, unsigned id, uint32_t ref)
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
-    struct block *b = jit->by_id[ref >> REF_SHIFT]->b;
+    const struct native_block *nb = jit->by_id[ref >> REF_SHIFT];
+    struct block *b = nb->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
     x64_x87_drop(cpu);
-    budget_from_native(cpu);
+    budget_from_native(cpu, nb->rest);
     jit_count_call(jit, in->id, ref);
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
@@ -460,7 +461,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     uint16_t needs;
 
     x64_x87_drop(cpu);
-    budget_from_native(cpu);
+    budget_from_native(cpu, nb->rest);
     jit_count_call(jit, in->id, ref);
     flow_of_call(jit->flow, in, &needs, &writes);
     reads = needs || ref & REF_CALL;
@@ -484,9 +485,13 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
         cpu->native.flags = flags_pack(flags_get(&cpu->flags));
     if (likely(!nb->stale && cpu->mmu.fetch_page == cpu->native.page)) {
         budget_to_native(cpu);
-        return NULL;
+        cpu->native.left -= (int64_t)nb->rest;
+        if (likely(cpu->native.left >= 0 || !nb->rest))
+            return NULL;
+        budget_from_native(cpu, nb->rest);
     }
-    /* a block of the path has been written to, or the page may have changed: the interpreter goes on */
+    /* A block of the path has been written to, or the page may have changed, or the budget is used up
+     * by the end of the block: the interpreter goes on. */
     if (!writes && !reads)
         jit_recover(cpu, nb, jit->index, before);
     in[1].exec(cpu, in + 1);

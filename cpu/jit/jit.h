@@ -21,6 +21,7 @@ struct jit_stats {                      /* uint64_t only */
     uint64_t guest_bytes, native_bytes; /* of all that was translated */
     uint64_t links, unlinks, evictions;
     uint64_t entries;      /* from the run loop */
+    uint64_t far;          /* accesses that missed too often in struct tlb_near */
     uint64_t translate_ns; /* native time spent translating */
 };
 

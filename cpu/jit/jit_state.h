@@ -7,6 +7,7 @@
 #include "cpu/jit/code_buffer.h"
 #include "cpu/jit/flow.h"
 #include "cpu/jit/jit.h"
+#include "mmu/tlb.h"
 
 enum {
     JUMP_TABLE_ENTRIES = 1 << 14,
@@ -41,7 +42,9 @@ struct native_block {
     struct native_block *follows; /* next of the path, or NULL */
     struct native_block *same;    /* next of those of b */
     unsigned first;               /* index of its first instruction in the path */
+    uint64_t rest;                /* what the blocks behind it in the path have been charged */
     bool taken;                   /* goes on by the taken branch, not by what is behind */
+    bool loops;                   /* of a first one: the path comes back to itself */
     bool stale;                   /* not to be entered any more */
     uint8_t *code;
     uint32_t id;
@@ -62,7 +65,7 @@ struct chunk {
 
 /* pieces of native code that all blocks share, in the order of their addresses */
 #define JIT_STUB_LIST(X) \
-    X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm) X(load_x87)
+    X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm) X(load_x87) X(near)
 
 /* what native code tells the run loop: 2 low bits, and a number above */
 enum { EXIT_RIP, EXIT_LINK, EXIT_BUDGET, EXIT_SHIFT = 2 };
@@ -91,6 +94,7 @@ struct jit {
     struct insn alone[2];         /* one instruction, then back */
     unsigned index;               /* of the instruction in alone[0], in its block, ... */
     struct native_block *running; /* ... which is this one */
+    uint64_t near_since;          /* cycles: the last time that near_left was set */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
     uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */
@@ -101,6 +105,7 @@ struct jit {
     } dump;
     FILE *perf_map; /* or NULL */
     const uint8_t *stub_end;
+    const uint8_t *near_stub[2][TLB_NEAR_SLOTS]; /* x64_near.c */
     struct { /* where they run */
 #define STUB(name) uint8_t *name;
         JIT_STUB_LIST(STUB)
@@ -114,3 +119,6 @@ void jit_path(const struct native_block *head, struct flow_path *path);
 /* C code that native code calls: what goes on afterwards, or NULL: where it came from */
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref);
+/* a miss in struct tlb_near, chosen to be looked at; a ref stands JIT_NEAR_REF bytes behind the call */
+void jit_near_sampled(struct cpu *cpu, const uint8_t *behind);
+enum { JIT_NEAR_REF = 7 };

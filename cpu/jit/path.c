@@ -11,6 +11,7 @@ enum {
     PATH_COPIED = 12,          /* instructions of a block that has native code already */
     PATH_UNROLLED = 48,        /* ... of a loop, all rounds together */
     PATH_ROUNDS = 4,
+    PATH_NEAR = 24, /* blocks among which a loop is looked for */
 };
 
 void jit_path(const struct native_block *head, struct flow_path *path)
@@ -54,7 +55,57 @@ static struct block *path_next(const struct cpu *cpu, const struct block *b,
     return *taken ? to : behind;
 }
 
-void path_build(struct jit *jit, struct native_block *head)
+/* ---- loops ---- */
+
+/* Blocks that are seen on the way from a path, nearest first. */
+struct path_walk {
+    const struct block *b[PATH_NEAR];
+    unsigned count;
+};
+
+static void path_walk_add(struct path_walk *w, const struct block *b)
+{
+    for (unsigned i = 0; b && i < w->count; i++)
+        if (w->b[i] == b)
+            return;
+    if (b && w->count < PATH_NEAR)
+        w->b[w->count++] = b;
+}
+
+/* behind a call, too */
+static void path_walk_on(const struct cpu *cpu, struct path_walk *w, const struct block *b)
+{
+    const struct insn *last = &b->insns[b->count - 1];
+    unsigned op = insn_rows[last->id].op[0];
+    bool jump = last->id == INSN_JMP_Jb || last->id == INSN_JMP_Jz;
+    bool call = last->id == INSN_CALL_Jz || last->id == INSN_CALL_Ev;
+
+    if (last->flags & IN_CROSSES)
+        return;
+    if (!call && (op == OP_Jb || op == OP_Jz))
+        path_walk_add(w, path_neighbour(cpu, b, (int64_t)last->imm));
+    if (!jump && (call || op == OP_Jb || op == OP_Jz || !(insn_rows[last->id].traits & T_END)))
+        path_walk_add(w, path_neighbour(cpu, b, b->bytes));
+}
+
+/* does the way from a path's blocks lead back to its first, near by? */
+static bool path_loops(const struct cpu *cpu, const struct native_block *head)
+{
+    struct path_walk w = { 0 };
+
+    for (const struct native_block *nb = head; nb; nb = nb->follows)
+        path_walk_on(cpu, &w, nb->b);
+    for (unsigned i = 0; i < w.count; i++) {
+        if (w.b[i] == head->b)
+            return true;
+        path_walk_on(cpu, &w, w.b[i]);
+    }
+    return false;
+}
+
+/* ---- paths ---- */
+
+static void path_follow(struct jit *jit, struct native_block *head)
 {
     struct native_block *at = head;
     unsigned insns = head->b->count, round = insns, blocks = 1, rounds = 1;
@@ -87,6 +138,23 @@ void path_build(struct jit *jit, struct native_block *head)
             round = insns;
         blocks++;
     }
+}
+
+static void path_charge(struct native_block *head)
+{
+    uint64_t all = 0;
+
+    for (const struct native_block *nb = head; nb; nb = nb->follows)
+        all += NATIVE_CHARGE(nb->b->cost, nb->b->count);
+    for (struct native_block *nb = head; nb; nb = nb->follows)
+        nb->rest = all -= NATIVE_CHARGE(nb->b->cost, nb->b->count);
+}
+
+void path_build(struct jit *jit, struct native_block *head)
+{
+    path_follow(jit, head);
+    path_charge(head);
+    head->loops = path_loops(jit->cpu, head);
 }
 
 void path_drop(struct jit *jit, struct native_block *head)

@@ -45,11 +45,19 @@ struct x64_x87_note {
     uint32_t last_page_offset, memory_page_offset;
 };
 
+/* A look-up in struct tlb_near. */
+struct x64_near_site {
+    uint8_t *jump, *again; /* as written: rel32 where it misses; where it begins, r14 an address */
+    uint8_t slot, size;    /* size: log2 of bytes */
+    bool write;
+};
+
 /* An instruction that needs the interpreter, found while its native code runs. Made when the rest
  * of the block is there. */
 struct x64_slow {
     uint8_t *site[X64_SLOW_SITES]; /* rel32 of the jumps here, as written */
-    uint8_t count;
+    struct x64_near_site near[X64_SLOW_SITES];
+    uint8_t count, near_count;
     bool ends;   /* it is the last of its block */
     bool reload; /* the native flags are wanted afterwards */
     uint32_t ref;
@@ -109,6 +117,7 @@ struct x64 {
     struct x64_slow now;   /* of this instruction */
     struct x64_use *trial; /* only to see what is accessed */
     struct x64_use use[BLOCK_MAX_INSNS + 1];
+    bool loops; /* the path comes back to itself */
     bool shares; /* inside a group whose look-up has hit */
     bool shared_in_rax;
     bool keeps_rax; /* this instruction does not use rax but for its address */
@@ -178,8 +187,18 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
                                   bool write);
 void x64_jump_slow(struct x64 *e, unsigned cc);
-/* the look-up of a group; returns the rel32 of the jump where it misses, as written */
-uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g);
+/* the look-up of a group, in the place of its first instruction; the cold code where it misses begins */
+void x64_group_look_up(struct x64 *e, const struct x64_group *g);
+
+/* ---- memory, by the page it was last in (x64_near.c) ---- */
+/* does the instruction look there for an address of this form (registers: REG_ZERO is none), and in
+ * which slot? */
+bool x64_near(const struct x64 *e, unsigned base, unsigned index, unsigned seg, int64_t disp,
+              unsigned *slot);
+struct x64_near_site x64_near_check(struct x64 *e, unsigned slot, bool write, unsigned bytes);
+/* after it: rax becomes the addend, or the native page, from which r14 is the distance */
+void x64_near_load(struct x64 *e, const struct x64_near_site *s, bool addend);
+void x64_near_miss(struct x64 *e, const struct x64_near_site *s, uint32_t ref);
 
 /* ---- groups (x64_group.c) ---- */
 /* does the instruction's emitter leave rax alone (but for what x64_access_reg puts there)? */
@@ -224,3 +243,7 @@ void x64_end_call(struct x64 *e); /* the last instruction by its interpreter fun
 void x64_translate(struct jit *jit, struct native_block *nb, struct x64_buf *hot,
                    struct x64_buf *cold);
 void x64_make_stubs(struct jit *jit, struct x64_buf *b);
+void x64_make_near_stubs(struct jit *jit, struct x64_buf *b);
+/* native registers to struct cpu, XMM too, and back (without XMM) */
+void x64_store_state(struct x64_buf *b);
+void x64_load_registers(struct x64_buf *b);

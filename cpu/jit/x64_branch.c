@@ -107,6 +107,18 @@ void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind)
     x64_end_link(e, 1, behind, false);
 }
 
+static void x64_refund(struct x64 *e)
+{
+    uint64_t rest = e->nb->rest;
+
+    if (rest && rest <= INT32_MAX) {
+        x64_alu_mi(&e->cold, ALU_ADD, SZ_64, X64_FIELD(native.left), (int32_t)rest);
+    } else if (rest) {
+        x64_mov_ri(&e->cold, N_RAX, rest);
+        x64_rm(&e->cold, 0x01, SZ_64, N_RAX, X64_FIELD(native.left)); /* add */
+    }
+}
+
 void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch)
 {
     uint8_t *to = x64_link(e, k, offset, branch);
@@ -117,6 +129,7 @@ void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool 
         ASSERT(e->valid == FL_OSZAPC);
         x64_save_all(&e->cold);
     }
+    x64_refund(e);
     x64_x87_store_cold(e, &e->x87);
     x64_jmp(&e->cold, to);
     if (!l->site)

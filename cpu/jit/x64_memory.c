@@ -102,11 +102,31 @@ static void x64_range(struct x64 *e, unsigned native, int32_t first, int32_t las
         x64_mov_rr(&e->hot, SZ_64, X64_TMP, native);
 }
 
-uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
+static void x64_near_look_up(struct x64 *e, unsigned slot, bool write, unsigned bytes, bool addend)
 {
+    struct x64_near_site s = x64_near_check(e, slot, write, bytes);
+
+    x64_near_load(e, &s, addend);
+    ASSERT(e->now.near_count < X64_SLOW_SITES);
+    e->now.near[e->now.near_count++] = s;
+}
+
+void x64_group_look_up(struct x64 *e, const struct x64_group *g)
+{
+    struct x64_mem from = { x64_reg_of[g->reg], N_NONE, 0, g->low };
     int32_t last = g->high - 1;
+    unsigned slot;
     uint8_t *miss;
 
+    if (!g->aligned && x64_near(e, g->reg, REG_ZERO, SEG_FLAT, g->low, &slot)) {
+        struct x64_near_site s;
+
+        x64_lea(&e->hot, SZ_64, X64_TMP, from);
+        s = x64_near_check(e, slot, g->write, (unsigned)(g->high - g->low));
+        x64_near_load(e, &s, true);
+        x64_near_miss(e, &s, e->nb->id << REF_SHIFT | g->first);
+        return;
+    }
     if (g->aligned) /* what it has in its page then, it has up to the next multiple of 16 */
         last -= (last - g->anchor) & 15;
     x64_range(e, x64_reg_of[g->reg], g->low, last);
@@ -114,7 +134,7 @@ uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g)
     x64_jcc(&e->hot, CC_NE, x64_here(&e->hot));
     miss = e->hot.at - 4;
     x64_load_addend(e);
-    return miss;
+    x64_patch(miss, e->cold.at);
 }
 
 static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, unsigned bytes,
@@ -138,12 +158,16 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
 {
     unsigned native = x64_reg_of[reg];
     bool aligned = bytes & X64_ALIGNED;
+    unsigned slot;
 
     x64_note(e, true, reg, disp, bytes, write);
     if (e->shares) {
         if (!e->shared_in_rax)
             x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
         e->shared_in_rax = true;
+    } else if (!aligned && x64_near(e, reg, REG_ZERO, SEG_FLAT, disp, &slot)) {
+        x64_lea(&e->hot, SZ_64, X64_TMP, (struct x64_mem){ (uint8_t)native, N_NONE, 0, disp });
+        x64_near_look_up(e, slot, write, bytes, true);
     } else {
         x64_range(e, native, disp, aligned ? disp : disp + (int32_t)bytes - 1);
         x64_look_up(e, write, aligned);
@@ -168,6 +192,7 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
     bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32 && in->disp < INT32_MAX - 64;
     struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
     bool again, aligned = bytes & X64_ALIGNED;
+    unsigned slot;
 
     if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
@@ -176,6 +201,10 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
     if (!again)
         x64_address(e, in, X64_TMP, true);
     x64_add_base(e, in);
+    if (!aligned && x64_near(e, in->base, in->index, in->base_seg, (int64_t)in->disp, &slot)) {
+        x64_near_look_up(e, slot, write, bytes, false);
+        return (struct x64_operand){ .memory = true, .guest = true, .m = { N_RAX, X64_TMP, 0, 0 } };
+    }
     if (!again)
         x64_store(&e->hot, SZ_64, kept, X64_TMP);
     x64_mov_rr(&e->hot, SZ_32, N_RAX, X64_TMP);

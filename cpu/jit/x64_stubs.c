@@ -28,7 +28,7 @@ static void x64_store_registers(struct x64_buf *b)
             x64_store(b, SZ_64, x64_slot(r), x64_reg_of[r]);
 }
 
-static void x64_load_registers(struct x64_buf *b)
+void x64_load_registers(struct x64_buf *b)
 {
     for (unsigned r = 0; r < 16; r++)
         if (x64_reg_of[r] != N_NONE)
@@ -59,6 +59,12 @@ static void x64_drop_xmm(struct x64_buf *b)
     x64_patch(skip - 4, b->at);
 }
 
+void x64_store_state(struct x64_buf *b)
+{
+    x64_store_registers(b);
+    x64_drop_xmm(b);
+}
+
 static void x64_adjust_rsp(struct x64_buf *b, int32_t by)
 {
     x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, by });
@@ -86,8 +92,7 @@ static uint8_t *x64_make_exit(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b);
 
-    x64_store_registers(b);
-    x64_drop_xmm(b);
+    x64_store_state(b);
     x64_adjust_rsp(b, 8);
     for (unsigned i = CALLEE_SAVED; i-- > 0;)
         x64_pop(b, x64_callee_saved[i]);
@@ -97,8 +102,7 @@ static uint8_t *x64_make_exit(struct x64_buf *b)
 
 static void x64_call_c(struct x64_buf *b, uint8_t *(*function)(struct cpu *, uint32_t))
 {
-    x64_store_registers(b);
-    x64_drop_xmm(b);
+    x64_store_state(b);
     x64_mov_rr(b, SZ_32, N_RSI, N_RAX);
     x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)function);
@@ -229,4 +233,6 @@ void x64_make_stubs(struct jit *jit, struct x64_buf *b)
     jit->stub.lookup = x64_make_lookup(b, jit->stub.exit_rip);
     jit->stub.load_xmm = x64_make_load_xmm(b);
     jit->stub.load_x87 = x64_make_load_x87(b);
+    jit->stub.near = x64_here(b);
+    x64_make_near_stubs(jit, b);
 }

@@ -3,10 +3,11 @@
 #include "cpu/jit/x64.h"
 #include "cpu/jit/x64_x87.h"
 
-/* charge the block, or leave: budget used up */
+/* Charge all blocks of the path, or leave: budget used up. Who leaves in between gets back what is
+ * not run. */
 static void x64_charge(struct x64 *e)
 {
-    uint64_t charge = (uint64_t)e->b->cost << NATIVE_COUNT_BITS | e->b->count;
+    uint64_t charge = NATIVE_CHARGE(e->b->cost, e->b->count) + e->nb->rest;
 
     if (charge <= INT32_MAX) {
         x64_alu_mi(&e->hot, ALU_SUB, SZ_64, X64_FIELD(native.left), (int32_t)charge);
@@ -15,7 +16,6 @@ static void x64_charge(struct x64 *e)
         x64_rm(&e->hot, 0x29, SZ_64, N_RAX, X64_FIELD(native.left)); /* sub */
     }
     x64_jcc(&e->hot, CC_S, x64_here(&e->cold));
-    x64_x87_store_cold(e, &e->x87);
     x64_mov_ri(&e->cold, N_RAX, (uint64_t)e->nb->id << EXIT_SHIFT | EXIT_BUDGET);
     x64_jmp(&e->cold, e->jit->stub.exit);
     e->valid = 0;
@@ -56,6 +56,22 @@ static void x64_mark(const struct x64 *e)
         e->jit->marks->hot[e->first + e->at] = x64_here(&e->hot);
 }
 
+/* each falls through to the slow path */
+static void x64_near_misses(struct x64 *e, const struct x64_slow *s)
+{
+    uint8_t *jump[X64_SLOW_SITES];
+
+    for (unsigned k = 0; k < s->near_count; k++) {
+        x64_near_miss(e, &s->near[k], s->ref);
+        if (k + 1 < s->near_count) {
+            x64_jmp(&e->cold, x64_here(&e->cold));
+            jump[k] = e->cold.at - 4;
+        }
+    }
+    for (unsigned k = 0; k + 1 < s->near_count; k++)
+        x64_patch(jump[k], e->cold.at);
+}
+
 /* where the look-ups that miss go */
 static void x64_slow_paths(struct x64 *e)
 {
@@ -67,6 +83,7 @@ static void x64_slow_paths(struct x64 *e)
         if (marks && !marks->cold[s->index])
             marks->cold[s->index] = x64_here(&e->cold);
 
+        x64_near_misses(e, s);
         for (unsigned k = 0; k < s->count; k++)
             x64_patch(s->site[k], e->cold.at);
         x64_x87_store_cold(e, &s->x87);
@@ -84,7 +101,7 @@ static void x64_slow_paths(struct x64 *e)
 
 static void x64_note_slow_path(struct x64 *e, uint32_t ref)
 {
-    if (e->now.count == 0 || e->trial)
+    if (e->now.count + e->now.near_count == 0 || e->trial)
         return;
     ASSERT(e->slow_count < X64_SLOW_PATHS);
     e->now.ref = ref;
@@ -117,7 +134,7 @@ static void x64_instruction(struct x64 *e)
         x64_second_page(e, in);
         return;
     }
-    e->now.count = 0;
+    e->now.count = e->now.near_count = 0;
     e->self_saved = e->clear_af = e->keeps_rax = false;
     if (ends && e->cold_copy) /* its links are the hot copy's */
         emitter = NULL;
@@ -167,17 +184,16 @@ static void x64_try(const struct x64 *e, struct x64_use *use)
 /* A group, twice: where its look-up misses, each access has its own. */
 static void x64_group(struct x64 *e, const struct x64_group *g)
 {
-    uint8_t *miss, *back = NULL;
+    uint8_t *back = NULL;
     uint16_t valid, valid_cold;
     bool saved = e->saved, kept = false;
     struct x64_x87_note x87 = e->x87;
     struct x64_buf hot;
 
     x64_mark(e);
-    miss = x64_group_look_up(e, g);
+    x64_group_look_up(e, g);
     hot = e->hot;
     valid = e->valid;
-    x64_patch(miss, e->cold.at);
     e->hot = e->cold;
     e->shares = false;
     e->cold_copy = true;
@@ -271,6 +287,7 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     struct flow flow[PATH_MAX_INSNS];
     struct flow_path path;
 
+    e.loops = head->loops;
     jit_path(head, &path);
     flow_analyse_path(jit->flow, &path, flow);
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
@@ -280,7 +297,6 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     x64_block(&e);
     for (struct native_block *nb = head->follows; nb; nb = nb->follows) {
         x64_begin_block(&e, nb, flow, e.first + e.b->count);
-        x64_charge(&e);
         x64_block(&e);
     }
     x64_slow_paths(&e);

@@ -1,0 +1,35 @@
+/* Which instructions look in struct tlb_near, and which do not: each of so many misses is looked at,
+ * and when they come thick, that instruction gets the other form of look-up. So what misses often
+ * becomes rare, without a count of hits. */
+#include "cpu/jit/jit_state.h"
+
+#include "cpu/jit/path.h"
+
+enum {
+    NEAR_PERIOD = 509, /* a prime, so that no loop is in step with it */
+    NEAR_RARE = 64,    /* cycles between two misses that do no harm */
+};
+
+void jit_near_sampled(struct cpu *cpu, const uint8_t *behind)
+{
+    struct jit *jit = cpu->jit;
+    int64_t budget = (cpu->native.left >> NATIVE_COUNT_BITS) + cpu->native.reserve;
+    uint64_t now = cpu->horizon - (uint64_t)budget, passed = now - jit->near_since;
+    struct native_block *nb;
+    uint32_t ref;
+
+    cpu->native.near_left = NEAR_PERIOD;
+    jit->near_since = now;
+    if (passed > NEAR_PERIOD * NEAR_RARE)
+        return;
+    memcpy(&ref, behind + JIT_NEAR_REF, sizeof ref);
+    nb = jit->by_id[ref >> REF_SHIFT];
+    nb->b->far |= BIT(ref & REF_INDEX);
+    jit->stats.far++;
+    if (!nb->stale) {
+        struct block *head = nb->head->b;
+
+        path_drop(jit, nb->head);
+        head->heat = BLOCK_HOT - 1; /* translated again at once */
+    }
+}

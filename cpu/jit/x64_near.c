@@ -1,0 +1,195 @@
+/* Look-ups without an index: struct tlb_near (mmu/tlb.h) remembers the page that an address was last
+ * in. The comparison is beside the way from the address to the data, which a look-up in the TLB's
+ * entries is not; but a miss costs more. So they are for the stack, for segments with a base, and in
+ * loops, until an instruction misses too often (near.c). */
+#include "base/assert.h"
+#include "cpu/jit/x64.h"
+#include "mmu/tlb.h"
+
+enum { NEAR_STACK, NEAR_FS, NEAR_GS, NEAR_OTHERS };
+
+static struct x64_mem x64_near_field(unsigned slot, bool write, size_t field)
+{
+    size_t at = offsetof(struct tlb_view, near.slot[write][slot]) + field;
+
+    return (struct x64_mem){ X64_TLB, N_NONE, 0, (int32_t)at };
+}
+
+static struct x64_mem x64_near_limit(bool write, unsigned size)
+{
+    size_t at = offsetof(struct tlb_view, near.limit[write][size]);
+
+    return (struct x64_mem){ X64_TLB, N_NONE, 0, (int32_t)at };
+}
+
+#define NEAR_FIELD(member) offsetof(struct tlb_near_slot, member)
+
+bool x64_near(const struct x64 *e, unsigned base, unsigned index, unsigned seg, int64_t disp,
+              unsigned *slot)
+{
+    unsigned hash = base * 7 + index * 5 + seg + (unsigned)(disp >> PAGE_SHIFT);
+
+    if (e->cold_copy || bit(e->b->far, e->at))
+        return false;
+    if (base == RSP && index == REG_ZERO)
+        *slot = NEAR_STACK;
+    else if (base == REG_ZERO && index == REG_ZERO && (seg == SEG_FS || seg == SEG_GS))
+        *slot = seg == SEG_FS ? NEAR_FS : NEAR_GS;
+    else if (e->loops)
+        *slot = NEAR_OTHERS + hash % (TLB_NEAR_SLOTS - NEAR_OTHERS);
+    else
+        return false;
+    return true;
+}
+
+/* r14, an address, becomes the distance from the slot's page; the site jumps where it misses */
+struct x64_near_site x64_near_check(struct x64 *e, unsigned slot, bool write, unsigned bytes)
+{
+    struct x64_near_site s = { .slot = (uint8_t)slot, .write = write };
+
+    while (1u << s.size < bytes)
+        s.size++;
+    ASSERT(s.size < TLB_NEAR_SIZES);
+    s.again = e->hot.at;
+    x64_rm(&e->hot, 0x33, SZ_64, X64_TMP, x64_near_field(slot, write, NEAR_FIELD(page)));
+    x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, x64_near_limit(write, s.size));
+    x64_jcc(&e->hot, CC_AE, x64_here(&e->hot));
+    s.jump = e->hot.at - 4;
+    e->valid = 0;
+    return s;
+}
+
+void x64_near_load(struct x64 *e, const struct x64_near_site *s, bool addend)
+{
+    x64_load(&e->hot, SZ_64, N_RAX,
+             x64_near_field(s->slot, s->write, addend ? NEAR_FIELD(addend) : NEAR_FIELD(native)));
+}
+
+/* Where a site has missed: fill the slot and try again, or fall through. jit_near_sampled reads the
+ * ref that follows. */
+void x64_near_miss(struct x64 *e, const struct x64_near_site *s, uint32_t ref)
+{
+    struct x64_buf *b = &e->cold;
+
+    x64_patch(s->jump, b->at);
+    x64_rm(b, 0x33, SZ_64, X64_TMP, x64_near_field(s->slot, s->write, NEAR_FIELD(page)));
+    x64_mov_ri(b, N_RAX, (1u << s->size) - 1);
+    x64_call(b, e->jit->near_stub[s->write][s->slot]);
+    x64_jcc(b, CC_E, s->again + b->bias);
+    x64_mov_ri(b, N_RAX, ref);
+}
+
+/* ---- stubs ---- */
+
+static void x64_push_pop(struct x64_buf *b, unsigned op, unsigned reg)
+{
+    ASSERT(reg < 8);
+    x64_8(b, op | reg);
+}
+
+/* rax: page, rcx: addend, rdx: native page */
+static void x64_near_put(struct x64_buf *b, unsigned slot, bool write)
+{
+    x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(page)), N_RAX);
+    x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(addend)), N_RCX);
+    x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(native)), N_RDX);
+}
+
+/* all slots are empty: all get what was found */
+static uint8_t *x64_make_near_first(struct x64_buf *b, bool write)
+{
+    uint8_t *at = x64_here(b);
+
+    for (unsigned slot = 0; slot < TLB_NEAR_SLOTS; slot++)
+        x64_near_put(b, slot, write);
+    for (unsigned k = 0; k < TLB_NEAR_SIZES; k++) {
+        x64_rm(b, 0xc7, SZ_64, 0, x64_near_limit(write, k));
+        x64_32(b, PAGE_SIZE - (1u << k) + 1);
+    }
+    x64_push_pop(b, 0x58, N_RDX);
+    x64_push_pop(b, 0x58, N_RCX);
+    x64_alu_rr(b, ALU_CMP, SZ_32, N_RAX, N_RAX);
+    x64_8(b, 0xc3);
+    return at;
+}
+
+/* Called with r14 = linear address, rax = bytes - 1. Equal: found in the TLB, and the slot has it. Not
+ * equal: not found, or to be done another way for once. */
+static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, const uint8_t *first,
+                              const uint8_t *sampled)
+{
+    struct x64_mem tag = { X64_TLB, N_RCX, 0,
+                           write ? offsetof(struct tlb_entry, write)
+                                 : offsetof(struct tlb_entry, read) };
+    struct x64_mem addend = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem detail = { X64_TLB, N_RDX, 0, offsetof(struct tlb_view, detail[0].linear) };
+    uint8_t *at = x64_here(b), *miss;
+
+    x64_push_pop(b, 0x50, N_RCX);
+    x64_mov_rr(b, SZ_32, N_RCX, X64_TMP);
+    x64_rr(b, 0xc1, SZ_32, 5, N_RCX); /* shr */
+    x64_8(b, PAGE_SHIFT - 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, N_RCX, (TLB_ENTRIES - 1) << 5);
+    x64_alu_rr(b, ALU_ADD, SZ_64, N_RAX, X64_TMP);
+    x64_alu_ri(b, ALU_AND, SZ_64, N_RAX, -(int32_t)PAGE_SIZE);
+    x64_rm(b, 0x3b, SZ_64, N_RAX, tag);
+    miss = x64_jcc_short(b, CC_NE);
+    x64_alu_mi(b, ALU_SUB, SZ_32, X64_FIELD(native.near_left), 1);
+    x64_jcc(b, CC_S, sampled);
+    x64_push_pop(b, 0x50, N_RDX);
+    x64_mov_rr(b, SZ_32, N_RDX, N_RCX);
+    x64_rr(b, 0xd1, SZ_32, 5, N_RDX);
+    static_assert(2 * sizeof(struct tlb_detail) == sizeof(struct tlb_entry), "half of an index");
+    x64_alu_mi(b, ALU_OR, SZ_8, detail, DETAIL_NEAR);
+    x64_load(b, SZ_64, N_RCX, addend);
+    x64_lea(b, SZ_64, N_RDX, (struct x64_mem){ N_RAX, N_RCX, 0, 0 });
+    x64_alu_mi(b, ALU_CMP, SZ_64, x64_near_limit(write, 0), 0);
+    x64_jcc(b, CC_E, first);
+    x64_near_put(b, slot, write);
+    x64_push_pop(b, 0x58, N_RDX);
+    x64_push_pop(b, 0x58, N_RCX);
+    x64_alu_rr(b, ALU_CMP, SZ_32, N_RAX, N_RAX);
+    x64_8(b, 0xc3);
+    x64_land(b, miss);
+    x64_push_pop(b, 0x58, N_RCX);
+    x64_8(b, 0xc3);
+    return at;
+}
+
+/* rsp: the guest's rcx, where the site goes on; the latter is told to C */
+static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit)
+{
+    struct x64_mem top = { N_RSP, N_NONE, 0, 0 }, site = { N_RSP, N_NONE, 0, 8 };
+    uint8_t *at = x64_here(b), *skip;
+
+    x64_push_pop(b, 0x58, N_RCX);
+    x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, -8 });
+    x64_rm(b, 0xb6 | OP_0F, SZ_32, N_RAX, X64_FIELD(native.xmm_live)); /* movzx */
+    x64_store(b, SZ_64, top, N_RAX);
+    x64_store_state(b);
+    x64_load(b, SZ_64, N_RSI, site);
+    x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
+    x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)jit_near_sampled);
+    x64_8(b, 0xff); /* call rax */
+    x64_8(b, 0xd0);
+    x64_load_registers(b);
+    x64_alu_mi(b, ALU_CMP, SZ_64, top, 0);
+    skip = x64_jcc_short(b, CC_E);
+    x64_call(b, jit->stub.load_xmm);
+    x64_land(b, skip);
+    x64_alu_ri(b, ALU_ADD, SZ_64, N_RSP, 8); /* never 0: not equal */
+    x64_8(b, 0xc3);
+    return at;
+}
+
+void x64_make_near_stubs(struct jit *jit, struct x64_buf *b)
+{
+    const uint8_t *sampled = x64_make_near_sampled(b, jit);
+
+    for (unsigned write = 0; write < 2; write++) {
+        const uint8_t *first = x64_make_near_first(b, write);
+
+        for (unsigned slot = 0; slot < TLB_NEAR_SLOTS; slot++)
+            jit->near_stub[write][slot] = x64_make_near(b, slot, write, first, sampled);
+    }
+}
