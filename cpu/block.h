@@ -21,9 +21,9 @@ struct block {
     uint32_t cost;  /* cycles, charged when the block is entered */
     uint16_t count; /* instructions */
     uint16_t bytes;
-    uint32_t heat;                   /* how often the interpreter has run it */
-    uint64_t far;                    /* bit n: instruction n accesses a page, then another (cpu/jit) */
-    uint8_t *code;                   /* native code, or NULL */
+    uint32_t heat; /* how often the interpreter has run it */
+    uint64_t far;  /* bit n: instruction n accesses a page, then another (cpu/jit) */
+    uint8_t *code; /* native code, or NULL */
     struct native_block *translated; /* of cpu/jit: the path that it begins */
     struct native_block *natives;    /* all paths that it is a part of */
     struct block *hash_next;

@@ -45,8 +45,8 @@ enum {
     DETAIL_FETCH = 1 << MMU_FETCH,
     DETAIL_GLOBAL = 1 << 3,
     DETAIL_USER = 1 << 4,
-    DETAIL_NEAR = 1 << 5,  /* may be in a slot of struct tlb_near */
-    DETAIL_SHIFT_AT = 6, /* bits 11:6: log2 of the page size of paging */
+    DETAIL_NEAR = 1 << 5, /* may be in a slot of struct tlb_near */
+    DETAIL_SHIFT_AT = 6,  /* bits 11:6: log2 of the page size of paging */
 };
 
 /* Low bits of `pa`: what answers there. */
@@ -62,7 +62,7 @@ struct tlb_detail {
  * changes, all slots are emptied. An access of up to 2^k bytes at `offset` from a slot's page hits if
  * offset < limit[k], so that limits of 0 mean that all slots are empty. When they are not 0, each slot
  * has something. Filled by native code (cpu/jit). */
-#define TLB_NEAR_SLOTS 32
+#define TLB_NEAR_SLOTS 48
 #define TLB_NEAR_SIZES 10
 
 struct tlb_near_slot {
@@ -135,6 +135,12 @@ static inline unsigned tlb_write_hash(uint64_t pa)
 }
 
 static_assert(TLB_LARGE_BITS == 1 << 10 && TLB_WRITE_BITS == 1 << 12, "widths of the hashes");
+
+/* behind the entries of a view */
+static inline const struct tlb_near *tlb_near(const struct tlb_entry *entries)
+{
+    return (const struct tlb_near *)(entries + TLB_ENTRIES);
+}
 
 /* in front of a change of entry i */
 static inline void tlb_near_forget(struct tlb_view *v, unsigned i)

@@ -143,8 +143,8 @@ static void chunk_empty(struct jit *jit, struct chunk *c)
 
 static bool chunk_is_full(const struct chunk *c)
 {
-    return c->middle - c->hot < (ptrdiff_t)JIT_BLOCK_MAX ||
-           c->end - c->cold < (ptrdiff_t)JIT_BLOCK_MAX;
+    return c->middle - c->hot < (ptrdiff_t)(2 * JIT_BLOCK_MAX) ||
+           c->end - c->cold < (ptrdiff_t)(2 * JIT_BLOCK_MAX);
 }
 
 /* room for one more block: the oldest generation goes when there is none */
@@ -201,22 +201,11 @@ struct native_block *native_new(struct jit *jit, struct block *b)
 
 /* ---- struct native_ops ---- */
 
-static bool jit_translate(struct cpu *cpu, struct block *b)
+/* nb, with those that follow it, to native code */
+static void translate_path(struct jit *jit, struct chunk *c, struct native_block *nb)
 {
-    struct jit *jit = cpu->jit;
-    uint64_t begin = native_ns();
-    struct native_block *nb;
-    struct chunk *c;
-    struct x64_buf hot, cold;
+    struct x64_buf hot = { c->hot, jit->code.run - jit->code.write }, cold = { c->cold, hot.bias };
 
-    if ((b->key & (KEY_CODE_MASK | KEY_SINGLE)) != KEY_CODE64 || !b->native) {
-        jit->stats.refused++;
-        return false;
-    }
-    c = chunk_with_room(jit);
-    nb = native_new(jit, b);
-    hot = (struct x64_buf){ c->hot, jit->code.run - jit->code.write };
-    cold = (struct x64_buf){ c->cold, hot.bias };
     nb->code = x64_here(&hot);
     nb->cold = x64_here(&cold);
     path_build(jit, nb);
@@ -231,14 +220,38 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
         at->b->natives = at;
         at->next = c->first;
         c->first = at;
-        jit->stats.guest_bytes += at->b->bytes;
     }
+    jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
+}
+
+static bool jit_translate(struct cpu *cpu, struct block *b)
+{
+    struct jit *jit = cpu->jit;
+    uint64_t begin = native_ns();
+    struct native_block *nb;
+    struct chunk *c;
+
+    if ((b->key & (KEY_CODE_MASK | KEY_SINGLE)) != KEY_CODE64 || !b->native) {
+        jit->stats.refused++;
+        return false;
+    }
+    c = chunk_with_room(jit);
+    nb = native_new(jit, b);
+    translate_path(jit, c, nb);
+    if (x64_would_hoist(jit, nb)) {
+        struct native_block *twin = nb;
+
+        nb = native_new(jit, b);
+        nb->twin = twin;
+        translate_path(jit, c, nb);
+    }
+    for (const struct native_block *at = nb; at; at = at->follows)
+        jit->stats.guest_bytes += at->b->bytes;
     b->code = nb->code;
     b->translated = nb;
     jump_enter(jit, b);
     jit->stats.translated++;
     jit->stats.live++;
-    jit->stats.native_bytes += nb->hot_bytes + nb->cold_bytes;
     jit->stats.translate_ns += native_ns() - begin;
     if (jit->perf_map)
         perf_map_block(jit, nb, cpu->rip);
@@ -450,6 +463,14 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     return jit_next(cpu);
 }
 
+/* what the path has looked up at its start is still so */
+static inline bool hoists_hold(const struct cpu *cpu, const struct native_block *head)
+{
+    const struct tlb_near *near = tlb_near(cpu->mmu.tlb);
+
+    return (!head->hoists[0] || near->limit[0][0]) && (!head->hoists[1] || near->limit[1][0]);
+}
+
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
@@ -483,15 +504,16 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     cpu_settle_cost(cpu);
     if (writes)
         cpu->native.flags = flags_pack(flags_get(&cpu->flags));
-    if (likely(!nb->stale && cpu->mmu.fetch_page == cpu->native.page)) {
+    if (likely(!nb->stale && cpu->mmu.fetch_page == cpu->native.page &&
+               hoists_hold(cpu, nb->head))) {
         budget_to_native(cpu);
         cpu->native.left -= (int64_t)nb->rest;
         if (likely(cpu->native.left >= 0 || !nb->rest))
             return NULL;
         budget_from_native(cpu, nb->rest);
     }
-    /* A block of the path has been written to, or the page may have changed, or the budget is used up
-     * by the end of the block: the interpreter goes on. */
+    /* A block of the path has been written to, or the page or the TLB may have changed, or the budget is
+     * used up by the end of the block: the interpreter goes on. */
     if (!writes && !reads)
         jit_recover(cpu, nb, jit->index, before);
     in[1].exec(cpu, in + 1);

@@ -45,6 +45,8 @@ struct native_block {
     uint64_t rest;                /* what the blocks behind it in the path have been charged */
     bool taken;                   /* goes on by the taken branch, not by what is behind */
     bool loops;                   /* of a first one: the path comes back to itself */
+    struct native_block *twin;    /* ... the same path, without look-ups at its start; or NULL */
+    bool hoists[2];               /* ... what is looked up there: for reads, for writes */
     bool stale;                   /* not to be entered any more */
     uint8_t *code;
     uint32_t id;
@@ -106,7 +108,7 @@ struct jit {
     FILE *perf_map; /* or NULL */
     const uint8_t *stub_end;
     const uint8_t *near_stub[2][TLB_NEAR_SLOTS]; /* x64_near.c */
-    struct { /* where they run */
+    struct {                                     /* where they run */
 #define STUB(name) uint8_t *name;
         JIT_STUB_LIST(STUB)
 #undef STUB

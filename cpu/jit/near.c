@@ -29,7 +29,8 @@ void jit_near_sampled(struct cpu *cpu, const uint8_t *behind)
     if (!nb->stale) {
         struct block *head = nb->head->b;
 
-        path_drop(jit, nb->head);
+        while (head->natives) /* a twin, too */
+            path_drop(jit, head->natives->head);
         head->heat = BLOCK_HOT - 1; /* translated again at once */
     }
 }

@@ -166,6 +166,8 @@ void path_drop(struct jit *jit, struct native_block *head)
         *at = nb->same;
         nb->stale = true;
     }
+    if (head->b->translated != head) /* a twin */
+        return;
     jump_forget(jit, head->b);
     head->b->code = NULL;
     head->b->translated = NULL;

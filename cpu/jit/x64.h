@@ -69,7 +69,8 @@ struct x64_slow {
 /* The guest memory that an instruction accesses, as a trial of its emitter has shown. */
 struct x64_use {
     uint8_t accesses; /* 0, 1, or more */
-    bool simple;      /* by a mapped register and a displacement, nothing else */
+    bool based;       /* by a register and a displacement, nothing else */
+    bool simple;      /* ... and the register is mapped */
     bool write;
     bool aligned; /* X64_ALIGNED */
     bool keeps_rax;
@@ -88,6 +89,17 @@ struct x64_group {
     bool aligned;      /* the look-up makes sure that `anchor` is a multiple of 16 */
     int32_t low, high; /* bytes from the register's value at first */
     int32_t anchor;    /* likewise; accesses that must be aligned are as it is */
+};
+
+/* Look-ups at the start of a path (x64_hoist.c). */
+struct x64_hoist {
+    struct x64_hoist_reg {
+        unsigned accesses;
+        bool write;
+        int32_t low, high; /* bytes from the register's value at the start of the path */
+    } reg[16];
+    bool on[PATH_MAX_INSNS];    /* the instruction's access has been looked up */
+    uint8_t by[PATH_MAX_INSNS]; /* ... by this register */
 };
 
 /* WAY_END: it is the last of its path */
@@ -117,8 +129,9 @@ struct x64 {
     struct x64_slow now;   /* of this instruction */
     struct x64_use *trial; /* only to see what is accessed */
     struct x64_use use[BLOCK_MAX_INSNS + 1];
-    bool loops; /* the path comes back to itself */
-    bool shares; /* inside a group whose look-up has hit */
+    bool loops;                    /* the path comes back to itself */
+    const struct x64_hoist *hoist; /* or NULL */
+    bool shares;                   /* inside a group whose look-up has hit */
     bool shared_in_rax;
     bool keeps_rax; /* this instruction does not use rax but for its address */
     bool cold_copy; /* of a group, where its look-up has missed */
@@ -196,11 +209,22 @@ void x64_group_look_up(struct x64 *e, const struct x64_group *g);
 bool x64_near(const struct x64 *e, unsigned base, unsigned index, unsigned seg, int64_t disp,
               unsigned *slot);
 struct x64_near_site x64_near_check(struct x64 *e, unsigned slot, bool write, unsigned bytes);
-/* after it: rax becomes the addend, or the native page, from which r14 is the distance */
-void x64_near_load(struct x64 *e, const struct x64_near_site *s, bool addend);
+/* rax becomes the slot's addend, or its native page, from which r14 is the distance */
+void x64_near_load(struct x64 *e, unsigned slot, bool write, bool addend);
 void x64_near_miss(struct x64 *e, const struct x64_near_site *s, uint32_t ref);
 
+/* ---- memory, looked up at the start of a path (x64_hoist.c) ---- */
+/* what can be; false: nothing that pays */
+bool x64_find_hoists(struct x64 *e, struct native_block *head, const struct flow *flow,
+                     struct x64_hoist *h);
+void x64_hoist_checks(struct x64 *e, struct native_block *head);
+bool x64_hoisted(const struct x64 *e); /* the access of the instruction at hand */
+struct x64_operand x64_hoisted_access(struct x64 *e, unsigned reg, int32_t disp);
+unsigned x64_hoist_slot(unsigned reg);
+
 /* ---- groups (x64_group.c) ---- */
+/* by how much an instruction of the stack moves RSP; 0: it is no such */
+int32_t x64_rsp_step(const struct insn *in);
 /* does the instruction's emitter leave rax alone (but for what x64_access_reg puts there)? */
 bool x64_keeps_rax(const struct x64 *e);
 /* the group that begins at instruction `at`; false: none */
@@ -242,6 +266,12 @@ void x64_end_call(struct x64 *e); /* the last instruction by its interpreter fun
 /* the path that begins with nb (nb->follows ...) */
 void x64_translate(struct jit *jit, struct native_block *nb, struct x64_buf *hot,
                    struct x64_buf *cold);
+/* would a path whose plain twin is there have look-ups at its start? */
+bool x64_would_hoist(struct jit *jit, struct native_block *head);
+/* *e comes to a block; its emitters say into a buffer that is thrown away what they access */
+void x64_begin_block(struct x64 *e, struct native_block *nb, const struct flow *flow,
+                     unsigned first);
+void x64_try(const struct x64 *e, struct x64_use *use);
 void x64_make_stubs(struct jit *jit, struct x64_buf *b);
 void x64_make_near_stubs(struct jit *jit, struct x64_buf *b);
 /* native registers to struct cpu, XMM too, and back (without XMM) */

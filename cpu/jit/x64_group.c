@@ -6,8 +6,7 @@
 /* longer ones cross a page too often */
 enum { X64_GROUP_SPAN = 512 };
 
-/* by how much an instruction of the stack moves RSP; 0: it is no such */
-static int32_t x64_rsp_step(const struct insn *in)
+int32_t x64_rsp_step(const struct insn *in)
 {
     switch (in->id) {
     case INSN_PUSH_Zv:

@@ -106,7 +106,7 @@ static void x64_near_look_up(struct x64 *e, unsigned slot, bool write, unsigned 
 {
     struct x64_near_site s = x64_near_check(e, slot, write, bytes);
 
-    x64_near_load(e, &s, addend);
+    x64_near_load(e, slot, write, addend);
     ASSERT(e->now.near_count < X64_SLOW_SITES);
     e->now.near[e->now.near_count++] = s;
 }
@@ -123,7 +123,7 @@ void x64_group_look_up(struct x64 *e, const struct x64_group *g)
 
         x64_lea(&e->hot, SZ_64, X64_TMP, from);
         s = x64_near_check(e, slot, g->write, (unsigned)(g->high - g->low));
-        x64_near_load(e, &s, true);
+        x64_near_load(e, slot, g->write, true);
         x64_near_miss(e, &s, e->nb->id << REF_SHIFT | g->first);
         return;
     }
@@ -137,7 +137,7 @@ void x64_group_look_up(struct x64 *e, const struct x64_group *g)
     x64_patch(miss, e->cold.at);
 }
 
-static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, unsigned bytes,
+static void x64_note(struct x64 *e, bool based, unsigned reg, int32_t disp, unsigned bytes,
                      bool write)
 {
     struct x64_use *u = e->trial;
@@ -145,7 +145,8 @@ static void x64_note(struct x64 *e, bool simple, unsigned reg, int32_t disp, uns
     if (!u)
         return;
     u->accesses++;
-    u->simple = simple;
+    u->based = based;
+    u->simple = based && x64_reg_of[reg] != N_NONE;
     u->reg = (uint8_t)reg;
     u->disp = disp;
     u->bytes = (uint16_t)(bytes & ~(unsigned)X64_ALIGNED);
@@ -160,6 +161,8 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
     bool aligned = bytes & X64_ALIGNED;
     unsigned slot;
 
+    if (x64_hoisted(e))
+        return x64_hoisted_access(e, reg, disp);
     x64_note(e, true, reg, disp, bytes, write);
     if (e->shares) {
         if (!e->shared_in_rax)
@@ -194,9 +197,11 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
     bool again, aligned = bytes & X64_ALIGNED;
     unsigned slot;
 
-    if (plain && in->base < 16 && in->index == REG_ZERO && x64_reg_of[in->base] != N_NONE)
+    bool based = plain && in->base < 16 && in->index == REG_ZERO;
+
+    if (based && (x64_reg_of[in->base] != N_NONE || x64_hoisted(e)))
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
-    x64_note(e, false, 0, 0, bytes, write);
+    x64_note(e, based, in->base, (int32_t)in->disp, bytes, write);
     again = x64_address(e, in, X64_TMP, false);
     if (!again)
         x64_address(e, in, X64_TMP, true);

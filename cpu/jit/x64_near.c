@@ -6,7 +6,7 @@
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
 
-enum { NEAR_STACK, NEAR_FS, NEAR_GS, NEAR_OTHERS };
+enum { NEAR_STACK, NEAR_FS, NEAR_GS, NEAR_HOIST, NEAR_OTHERS = NEAR_HOIST + 16 };
 
 static struct x64_mem x64_near_field(unsigned slot, bool write, size_t field)
 {
@@ -59,10 +59,15 @@ struct x64_near_site x64_near_check(struct x64 *e, unsigned slot, bool write, un
     return s;
 }
 
-void x64_near_load(struct x64 *e, const struct x64_near_site *s, bool addend)
+void x64_near_load(struct x64 *e, unsigned slot, bool write, bool addend)
 {
     x64_load(&e->hot, SZ_64, N_RAX,
-             x64_near_field(s->slot, s->write, addend ? NEAR_FIELD(addend) : NEAR_FIELD(native)));
+             x64_near_field(slot, write, addend ? NEAR_FIELD(addend) : NEAR_FIELD(native)));
+}
+
+unsigned x64_hoist_slot(unsigned reg)
+{
+    return NEAR_HOIST + reg;
 }
 
 /* Where a site has missed: fill the slot and try again, or fall through. jit_near_sampled reads the

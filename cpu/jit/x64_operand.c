@@ -57,6 +57,8 @@ bool x64_keeps_rax(const struct x64 *e)
     const struct insn_row *row = &insn_rows[in->id];
     bool mem = in->flags & IN_MEM;
 
+    if (x64_hoisted(e))
+        return false;
     if (e->use[e->at].keeps_rax && !f->save)
         return true;
     if (!f->row || f->save || f->row->rule > RULE_LOGIC || !(f->row->traits & FLOW_PLAIN))

@@ -161,8 +161,7 @@ static void x64_instruction(struct x64 *e)
         e->saved = true;
 }
 
-/* What does each instruction access? Its emitter says so, into a buffer that is thrown away. */
-static void x64_try(const struct x64 *e, struct x64_use *use)
+void x64_try(const struct x64 *e, struct x64_use *use)
 {
     static const struct x64_buf nowhere;
     uint8_t hot[512], cold[512];
@@ -268,8 +267,8 @@ static void x64_block(struct x64 *e)
     }
 }
 
-static void x64_begin_block(struct x64 *e, struct native_block *nb, const struct flow *flow,
-                            unsigned first)
+void x64_begin_block(struct x64 *e, struct native_block *nb, const struct flow *flow,
+                     unsigned first)
 {
     e->nb = nb;
     e->b = nb->b;
@@ -280,16 +279,36 @@ static void x64_begin_block(struct x64 *e, struct native_block *nb, const struct
     e->at = 0;
 }
 
+bool x64_would_hoist(struct jit *jit, struct native_block *head)
+{
+    struct x64 e = { .jit = jit, .saved = true };
+    struct flow flow[PATH_MAX_INSNS];
+    struct x64_hoist hoist;
+    struct flow_path path;
+
+    if (!head->loops)
+        return false;
+    jit_path(head, &path);
+    flow_analyse_path(jit->flow, &path, flow);
+    return x64_find_hoists(&e, head, flow, &hoist);
+}
+
 void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *hot,
                    struct x64_buf *cold)
 {
     struct x64 e = { .jit = jit, .hot = *hot, .cold = *cold, .saved = true };
     struct flow flow[PATH_MAX_INSNS];
+    struct x64_hoist hoist;
     struct flow_path path;
 
     e.loops = head->loops;
     jit_path(head, &path);
     flow_analyse_path(jit->flow, &path, flow);
+    if (head->twin && x64_find_hoists(&e, head, flow, &hoist)) {
+        e.hoist = &hoist;
+        x64_begin_block(&e, head, flow, 0);
+        x64_hoist_checks(&e, head);
+    }
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
     e.x87_until = x64_path_x87_until(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);
