@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "cpu/alu_muldiv.h"
 #include "cpu/alu_shift.h"
 #include "cpu/conditions.h"
 #include "cpu/cpu.h"
@@ -96,7 +97,7 @@ static bool flow_sources(const struct flow *f, const struct insn *in, unsigned s
 {
     unsigned n = 0, rule = f->row->rule, form = f->row->form;
     bool mem = in->flags & IN_MEM, result = rule != RULE_CMP && rule != RULE_TEST;
-    bool bytes = in->size == 0;
+    bool bytes = in->size == 0, product = rule == RULE_MUL || rule == RULE_IMUL;
     unsigned rm = bytes ? in->rm / 8u : in->rm, reg = bytes ? in->reg / 8u : in->reg;
     unsigned dst = form == FORM_G_E ? reg : rm, src = form == FORM_G_E ? rm : reg;
     bool dst_mem = mem && form != FORM_G_E, src_mem = mem && form == FORM_G_E;
@@ -104,6 +105,11 @@ static bool flow_sources(const struct flow *f, const struct insn *in, unsigned s
                rule == RULE_BIT;
 
     source[0] = source[1] = REG_COUNT;
+    if (product) {
+        source[0] = RAX;
+        source[1] = RDX;
+        return !bytes;
+    }
     if (dst_mem)
         return false;
     source[n++] = dst;
@@ -123,7 +129,9 @@ static bool flow_replayable(unsigned rule)
 /* Flags that the manual leaves undefined: the native processor's may differ from ours. */
 static uint16_t flow_undefined(const struct flow *f, const struct insn *in)
 {
-    return f->row->rule == RULE_LOST || f->row->rule == RULE_BY_CL
+    unsigned rule = f->row->rule;
+
+    return rule == RULE_LOST || rule == RULE_BY_CL || rule == RULE_MUL || rule == RULE_IMUL
                ? insn_rows[in->id].undefined & FL_SZAP
                : FL_NONE;
 }
@@ -200,6 +208,11 @@ static bool flow_must_save(const struct flow_path *p, const struct flow *flow, u
     return true;
 }
 
+static bool flow_accesses(const struct insn *in, unsigned traits)
+{
+    return traits & FLOW_STACK || (in->flags & IN_MEM && !(traits & FLOW_NO_ACCESS));
+}
+
 void flow_analyse_path(const struct flow_table *t, const struct flow_path *p, struct flow *flow)
 {
     uint16_t live = FL_OSZAPC;
@@ -217,8 +230,7 @@ void flow_analyse_path(const struct flow_table *t, const struct flow_path *p, st
         traits = f->row ? f->row->traits : 0;
         f->reads = flow_reads(in, rule);
         f->must = flow_must(rule);
-        f->calls = !f->row || traits & (FLOW_STACK | FLOW_FAULTS) ||
-                   (in->flags & IN_MEM && !(traits & FLOW_NO_ACCESS));
+        f->calls = !f->row || traits & FLOW_FAULTS || (!p->hits[i] && flow_accesses(in, traits));
         if (f->must)
             f->save = flow_must_save(p, flow, i);
         if (rule == RULE_BY_CL && (f->save || f->live))
@@ -262,6 +274,7 @@ static void flow_replay_one(struct flags *f, const struct insn *in, const struct
     unsigned size = 1u << in->size;
     bool g_e = row->form == FORM_G_E;
     uint64_t d = flow_value(r, g_e ? in->reg : in->rm, size);
+    uint64_t low = flow_value(r, RAX, size), high = flow_value(r, RDX, size);
     uint64_t s = row->form == FORM_E_I ? in->imm : flow_value(r, g_e ? in->rm : in->reg, size);
 
     switch (row->rule) {
@@ -276,6 +289,10 @@ static void flow_replay_one(struct flags *f, const struct insn *in, const struct
     case RULE_ROL: alu_rotate_flags(f, d & 1, (uint32_t)(alu_top(d, size) ^ (d & 1))); break;
     case RULE_ROR:
         alu_rotate_flags(f, alu_top(d, size), alu_top(d, size) ^ alu_below_top(d, size));
+        break;
+    case RULE_MUL: alu_mul_flags(f, low, high != 0, size); break;
+    case RULE_IMUL:
+        alu_mul_flags(f, low, high != zero_extend(alu_top(low, size) ? UINT64_MAX : 0, size), size);
         break;
     default: flags_set_cf(f, d >> (s & (8 * size - 1)) & 1); break; /* RULE_BIT */
     }

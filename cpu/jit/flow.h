@@ -19,6 +19,7 @@ enum flag_rule {
     RULE_ADD, RULE_SUB, RULE_CMP, RULE_LOGIC, RULE_TEST, RULE_NEG,
     RULE_INC, RULE_DEC,  /* the same, all but CF */
     RULE_ROL, RULE_ROR,  /* CF and OF, from the result */
+    RULE_MUL, RULE_IMUL, /* all flags, from rDX:rAX */
     RULE_BIT,            /* CF, from the operands */
     RULE_LOST,     /* all flags, and nothing gives them back */
     RULE_BIT_LOST, /* CF, likewise */
@@ -80,6 +81,7 @@ struct flow_path {
     unsigned first[PATH_MAX_BLOCKS];       /* index of the block's first instruction */
     const struct insn *in[PATH_MAX_INSNS]; /* all instructions */
     bool ends[PATH_MAX_INSNS];             /* the last of a block that is not the path's last */
+    bool hits[PATH_MAX_INSNS];             /* its access is known to hit: no fault, no call of C */
 };
 
 /* append a block; false: it is too much */

@@ -47,7 +47,8 @@ struct native_block {
     bool loops;                   /* of a first one: the path comes back to itself */
     struct native_block *twin;    /* ... the same path, without look-ups at its start; or NULL */
     bool hoists[2];               /* ... what is looked up there: for reads, for writes */
-    bool stale;                   /* not to be entered any more */
+    uint64_t hits[PATH_MAX_INSNS / 64]; /* ... and the instructions that it is for */
+    bool stale;                         /* not to be entered any more */
     uint8_t *code;
     uint32_t id;
     uint32_t hot_bytes, cold_bytes;

@@ -17,6 +17,8 @@ enum {
 void jit_path(const struct native_block *head, struct flow_path *path)
 {
     *path = (struct flow_path){ 0 };
+    for (unsigned i = 0; i < PATH_MAX_INSNS; i++)
+        path->hits[i] = bit(head->hits[i / 64], i % 64);
     for (; head; head = head->follows)
         flow_path_add(path, head->b);
 }

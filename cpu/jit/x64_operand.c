@@ -136,6 +136,11 @@ bool x64_to_rm(struct x64 *e, const struct insn *in, uint32_t op, bool reads_onl
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, !reads_only);
 
     op = x64_byte_form(op, in->size);
+    if (!mem && o.memory && in->size >= SZ_32 && op == 0x31 && in->rm == in->reg) { /* xor: 0 */
+        x64_rr(&e->hot, op, SZ_32, N_RAX, N_RAX);
+        x64_store(&e->hot, SZ_64, o.m, N_RAX);
+        return true;
+    }
     if (x64_reg_of[src] == N_NONE)
         x64_free_tmp(e, &o);
     native = x64_in_reg(e, src, X64_TMP);

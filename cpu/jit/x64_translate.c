@@ -306,6 +306,10 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     flow_analyse_path(jit->flow, &path, flow);
     if (head->twin && x64_find_hoists(&e, head, flow, &hoist)) {
         e.hoist = &hoist;
+        for (unsigned i = 0; i < PATH_MAX_INSNS; i++)
+            head->hits[i / 64] |= (uint64_t)hoist.on[i] << i % 64;
+        jit_path(head, &path);
+        flow_analyse_path(jit->flow, &path, flow);
         x64_begin_block(&e, head, flow, 0);
         x64_hoist_checks(&e, head);
     }
