@@ -57,29 +57,39 @@ struct tlb_detail {
     uint64_t pa;     /* page | KIND_* */
 };
 
-/* Look-ups of native code that need no index: the page that an address register, as it were, was last
- * in. A slot repeats an entry, and says no more than that one: when an entry that may be in a slot
- * changes, all slots are emptied. An access of up to 2^k bytes at `offset` from a slot's page hits if
- * offset < limit[k], so that limits of 0 mean that all slots are empty. When they are not 0, each slot
- * has something. Filled by native code (cpu/jit). */
+/* Look-ups of native code that need no index: where an address register, as it were, was last. A slot
+ * covers a page, or a run of pages that lie one after the other in native memory too. It repeats
+ * entries, and says no more than they do: when an entry that may be in a slot changes, all slots are
+ * emptied. An access at `offset` from the slot's first page hits if offset < limit, one limit being
+ * for up to NEAR_SMALL bytes, one for NEAR_LARGE; it is 0 in an empty slot. Filled by native code. */
 #define TLB_NEAR_SLOTS 48
-#define TLB_NEAR_SIZES 10
+enum { NEAR_SMALL = 16, NEAR_LARGE = 256 };
 
 struct tlb_near_slot {
-    uint64_t page;    /* linear */
+    uint64_t page;    /* the first one, linear */
     uintptr_t addend; /* as in struct tlb_entry */
     uintptr_t native; /* of the page */
 };
 
 struct tlb_near {
-    uint64_t limit[2][TLB_NEAR_SIZES]; /* for reads, for writes */
+    uint64_t live;                        /* not 0: a slot may have something */
+    uint64_t limit[2][2][TLB_NEAR_SLOTS]; /* for reads, for writes; NEAR_SMALL, NEAR_LARGE */
     struct tlb_near_slot slot[2][TLB_NEAR_SLOTS];
+};
+
+/* The run of an entry's page: so many pages in front of it, and so many in all besides the first. All
+ * pages of a run have the same addend and an entry, and say the same. */
+#define TLB_RUN_MAX (TLB_ENTRIES / 2)
+
+struct tlb_run {
+    uint16_t back, more;
 };
 
 struct tlb_view {
     struct tlb_entry entry[TLB_ENTRIES];
     struct tlb_near near;
     struct tlb_detail detail[TLB_ENTRIES];
+    struct tlb_run run[TLB_ENTRIES][2]; /* for reads, for writes */
     /* one bit an entry: filled; filled and global; ... part of a larger page; ... with a write tag.
      * They make a flush visit only what was filled. */
     uint64_t used[TLB_WORDS], global[TLB_WORDS], large[TLB_WORDS], write[TLB_WORDS];
@@ -142,12 +152,17 @@ static inline const struct tlb_near *tlb_near(const struct tlb_entry *entries)
     return (const struct tlb_near *)(entries + TLB_ENTRIES);
 }
 
-/* in front of a change of entry i */
+/* in front of a change of entry i (near.c) */
+void tlb_near_forget_slots(struct tlb_view *v, unsigned i);
 static inline void tlb_near_forget(struct tlb_view *v, unsigned i)
 {
-    if (v->detail[i].linear & DETAIL_NEAR)
-        memset(v->near.limit, 0, sizeof v->near.limit);
+    if (unlikely(v->detail[i].linear & DETAIL_NEAR))
+        tlb_near_forget_slots(v, i);
 }
+
+/* Find the run of the page at `linear`, which has an entry with a read (write) tag; false: it has been
+ * known. */
+bool tlb_near_grow(struct tlb_view *v, uint64_t linear, bool write);
 
 struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view);
 

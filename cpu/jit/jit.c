@@ -14,7 +14,7 @@
 #include "cpu/jit/x64.h"
 #include "cpu/jit/x64_x87.h"
 
-enum { STUB_BYTES = 16 << 10, CHUNK_ALIGN = 4096 };
+enum { STUB_BYTES = 32 << 10, CHUNK_ALIGN = 4096 };
 
 /* ---- flags: as LAHF and SETO AL leave them, and as in RFLAGS ---- */
 
@@ -141,10 +141,10 @@ static void chunk_empty(struct jit *jit, struct chunk *c)
     c->cold = c->middle;
 }
 
-static bool chunk_is_full(const struct chunk *c)
+static bool chunk_has_room(const struct chunk *c, unsigned paths)
 {
-    return c->middle - c->hot < (ptrdiff_t)(2 * JIT_BLOCK_MAX) ||
-           c->end - c->cold < (ptrdiff_t)(2 * JIT_BLOCK_MAX);
+    return c->middle - c->hot >= (ptrdiff_t)(paths * JIT_BLOCK_MAX) &&
+           c->end - c->cold >= (ptrdiff_t)(paths * JIT_BLOCK_MAX);
 }
 
 /* room for one more block: the oldest generation goes when there is none */
@@ -152,7 +152,7 @@ static struct chunk *chunk_with_room(struct jit *jit)
 {
     struct chunk *c = &jit->chunk[jit->current];
 
-    if (!chunk_is_full(c))
+    if (chunk_has_room(c, 1))
         return c;
     jit->current = (jit->current + 1) % jit->chunk_count;
     c = &jit->chunk[jit->current];
@@ -238,7 +238,7 @@ static bool jit_translate(struct cpu *cpu, struct block *b)
     c = chunk_with_room(jit);
     nb = native_new(jit, b);
     translate_path(jit, c, nb);
-    if (x64_would_hoist(jit, nb)) {
+    if (chunk_has_room(c, 1) && x64_would_hoist(jit, nb)) {
         struct native_block *twin = nb;
 
         nb = native_new(jit, b);
@@ -466,9 +466,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 /* what the path has looked up at its start is still so */
 static inline bool hoists_hold(const struct cpu *cpu, const struct native_block *head)
 {
-    const struct tlb_near *near = tlb_near(cpu->mmu.tlb);
-
-    return (!head->hoists[0] || near->limit[0][0]) && (!head->hoists[1] || near->limit[1][0]);
+    return !head->twin || ((const struct tlb_view *)cpu->mmu.tlb)->near.live;
 }
 
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)

@@ -46,8 +46,7 @@ struct native_block {
     bool taken;                   /* goes on by the taken branch, not by what is behind */
     bool loops;                   /* of a first one: the path comes back to itself */
     struct native_block *twin;    /* ... the same path, without look-ups at its start; or NULL */
-    bool hoists[2];               /* ... what is looked up there: for reads, for writes */
-    uint64_t hits[PATH_MAX_INSNS / 64]; /* ... and the instructions that it is for */
+    uint64_t hits[PATH_MAX_INSNS / 64]; /* the instructions that those are for */
     bool stale;                         /* not to be entered any more */
     uint8_t *code;
     uint32_t id;
@@ -98,6 +97,8 @@ struct jit {
     unsigned index;               /* of the instruction in alone[0], in its block, ... */
     struct native_block *running; /* ... which is this one */
     uint64_t near_since;          /* cycles: the last time that near_left was set */
+    uint32_t near_ref;            /* the instruction that was looked at last, ... */
+    unsigned near_grown;          /* ... and how often its run has grown since another one was */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
     uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */
@@ -123,5 +124,5 @@ void jit_path(const struct native_block *head, struct flow_path *path);
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref);
 /* a miss in struct tlb_near, chosen to be looked at; a ref stands JIT_NEAR_REF bytes behind the call */
-void jit_near_sampled(struct cpu *cpu, const uint8_t *behind);
+void jit_near_sampled(struct cpu *cpu, const uint8_t *behind, uint64_t linear, bool write);
 enum { JIT_NEAR_REF = 7 };

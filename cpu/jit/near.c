@@ -1,6 +1,6 @@
 /* Which instructions look in struct tlb_near, and which do not: each of so many misses is looked at,
- * and when they come thick, that instruction gets the other form of look-up. So what misses often
- * becomes rare, without a count of hits. */
+ * and when they come thick, its page may be one of a longer run; if not, that instruction gets the other
+ * form of look-up. So what misses often becomes rare, without a count of hits. */
 #include "cpu/jit/jit_state.h"
 
 #include "cpu/jit/path.h"
@@ -8,9 +8,22 @@
 enum {
     NEAR_PERIOD = 509, /* a prime, so that no loop is in step with it */
     NEAR_RARE = 64,    /* cycles between two misses that do no harm */
+    NEAR_GROWS = 4,    /* runs come and go: so often in a row, then no more */
 };
 
-void jit_near_sampled(struct cpu *cpu, const uint8_t *behind)
+/* has the page been found to be one of a longer run? */
+static bool near_grows(struct cpu *cpu, uint32_t ref, uint64_t linear, bool write)
+{
+    struct jit *jit = cpu->jit;
+
+    if (ref != jit->near_ref)
+        jit->near_grown = 0;
+    jit->near_ref = ref;
+    return jit->near_grown++ < NEAR_GROWS &&
+           tlb_near_grow((struct tlb_view *)cpu->mmu.tlb, linear, write);
+}
+
+void jit_near_sampled(struct cpu *cpu, const uint8_t *behind, uint64_t linear, bool write)
 {
     struct jit *jit = cpu->jit;
     int64_t budget = (cpu->native.left >> NATIVE_COUNT_BITS) + cpu->native.reserve;
@@ -23,6 +36,8 @@ void jit_near_sampled(struct cpu *cpu, const uint8_t *behind)
     if (passed > NEAR_PERIOD * NEAR_RARE)
         return;
     memcpy(&ref, behind + JIT_NEAR_REF, sizeof ref);
+    if (near_grows(cpu, ref, linear, write))
+        return;
     nb = jit->by_id[ref >> REF_SHIFT];
     nb->b->far |= BIT(ref & REF_INDEX);
     jit->stats.far++;

@@ -48,8 +48,8 @@ struct x64_x87_note {
 /* A look-up in struct tlb_near. */
 struct x64_near_site {
     uint8_t *jump, *again; /* as written: rel32 where it misses; where it begins, r14 an address */
-    uint8_t slot, size;    /* size: log2 of bytes */
-    bool write;
+    uint8_t slot;
+    bool write, large;
 };
 
 /* An instruction that needs the interpreter, found while its native code runs. Made when the rest
@@ -217,7 +217,7 @@ void x64_near_miss(struct x64 *e, const struct x64_near_site *s, uint32_t ref);
 /* what can be; false: nothing that pays */
 bool x64_find_hoists(struct x64 *e, struct native_block *head, const struct flow *flow,
                      struct x64_hoist *h);
-void x64_hoist_checks(struct x64 *e, struct native_block *head);
+void x64_hoist_checks(struct x64 *e, const struct native_block *head);
 bool x64_hoisted(const struct x64 *e); /* the access of the instruction at hand */
 struct x64_operand x64_hoisted_access(struct x64 *e, unsigned reg, int32_t disp);
 unsigned x64_hoist_slot(unsigned reg);

@@ -2,9 +2,10 @@
  * struct. They may where no fill can come in between, which the guest could see: so a group has no
  * other accesses and no calls of C. */
 #include "cpu/jit/x64.h"
+#include "mmu/tlb.h"
 
 /* longer ones cross a page too often */
-enum { X64_GROUP_SPAN = 512 };
+enum { X64_GROUP_SPAN = NEAR_LARGE };
 
 int32_t x64_rsp_step(const struct insn *in)
 {

@@ -11,8 +11,8 @@
 #include "mmu/tlb.h"
 
 enum {
-    HOIST_SPAN = 256, /* bytes: longer ones cross a page too often */
-    HOIST_PAYS = 3,   /* accesses, so many */
+    HOIST_SPAN = NEAR_LARGE, /* bytes: longer ones cross a page too often */
+    HOIST_PAYS = 3,          /* accesses, so many */
 };
 
 extern const struct exec_set exec_set_lea;
@@ -124,7 +124,7 @@ static uint32_t hoist_ref(const struct native_block *head, const struct x64_hois
     return head->id << REF_SHIFT | (i - head->first);
 }
 
-void x64_hoist_checks(struct x64 *e, struct native_block *head)
+void x64_hoist_checks(struct x64 *e, const struct native_block *head)
 {
     for (unsigned reg = 0; reg < 16; reg++) {
         const struct x64_hoist_reg *g = &e->hoist->reg[reg];
@@ -133,7 +133,6 @@ void x64_hoist_checks(struct x64 *e, struct native_block *head)
 
         if (g->accesses < HOIST_PAYS)
             continue;
-        head->hoists[g->write] = true;
         from = (struct x64_mem){ (uint8_t)x64_in_reg(e, reg, X64_TMP), N_NONE, 0, g->low };
         x64_lea(&e->hot, SZ_64, X64_TMP, from);
         s = x64_near_check(e, x64_hoist_slot(reg), g->write, (unsigned)(g->high - g->low));

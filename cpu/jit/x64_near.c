@@ -1,5 +1,4 @@
-/* Look-ups without an index: struct tlb_near (mmu/tlb.h) remembers the page that an address was last
- * in. The comparison is beside the way from the address to the data, which a look-up in the TLB's
+/* Look-ups without an index: struct tlb_near (mmu/tlb.h) remembers where an address was last. The comparison is beside the way from the address to the data, which a look-up in the TLB's
  * entries is not; but a miss costs more. So they are for the stack, for segments with a base, and in
  * loops, until an instruction misses too often (near.c). */
 #include "base/assert.h"
@@ -15,9 +14,9 @@ static struct x64_mem x64_near_field(unsigned slot, bool write, size_t field)
     return (struct x64_mem){ X64_TLB, N_NONE, 0, (int32_t)at };
 }
 
-static struct x64_mem x64_near_limit(bool write, unsigned size)
+static struct x64_mem x64_near_limit(unsigned slot, bool write, bool large)
 {
-    size_t at = offsetof(struct tlb_view, near.limit[write][size]);
+    size_t at = offsetof(struct tlb_view, near.limit[write][large][slot]);
 
     return (struct x64_mem){ X64_TLB, N_NONE, 0, (int32_t)at };
 }
@@ -45,14 +44,12 @@ bool x64_near(const struct x64 *e, unsigned base, unsigned index, unsigned seg, 
 /* r14, an address, becomes the distance from the slot's page; the site jumps where it misses */
 struct x64_near_site x64_near_check(struct x64 *e, unsigned slot, bool write, unsigned bytes)
 {
-    struct x64_near_site s = { .slot = (uint8_t)slot, .write = write };
+    struct x64_near_site s = { .slot = (uint8_t)slot, .write = write, .large = bytes > NEAR_SMALL };
 
-    while (1u << s.size < bytes)
-        s.size++;
-    ASSERT(s.size < TLB_NEAR_SIZES);
+    ASSERT(bytes <= NEAR_LARGE);
     s.again = e->hot.at;
-    x64_rm(&e->hot, 0x33, SZ_64, X64_TMP, x64_near_field(slot, write, NEAR_FIELD(page)));
-    x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, x64_near_limit(write, s.size));
+    x64_rm(&e->hot, 0x2b, SZ_64, X64_TMP, x64_near_field(slot, write, NEAR_FIELD(page)));
+    x64_rm(&e->hot, 0x3b, SZ_64, X64_TMP, x64_near_limit(slot, write, s.large));
     x64_jcc(&e->hot, CC_AE, x64_here(&e->hot));
     s.jump = e->hot.at - 4;
     e->valid = 0;
@@ -77,8 +74,8 @@ void x64_near_miss(struct x64 *e, const struct x64_near_site *s, uint32_t ref)
     struct x64_buf *b = &e->cold;
 
     x64_patch(s->jump, b->at);
-    x64_rm(b, 0x33, SZ_64, X64_TMP, x64_near_field(s->slot, s->write, NEAR_FIELD(page)));
-    x64_mov_ri(b, N_RAX, (1u << s->size) - 1);
+    x64_rm(b, 0x03, SZ_64, X64_TMP, x64_near_field(s->slot, s->write, NEAR_FIELD(page)));
+    x64_mov_ri(b, N_RAX, (s->large ? NEAR_LARGE : NEAR_SMALL) - 1);
     x64_call(b, e->jit->near_stub[s->write][s->slot]);
     x64_jcc(b, CC_E, s->again + b->bias);
     x64_mov_ri(b, N_RAX, ref);
@@ -92,48 +89,60 @@ static void x64_push_pop(struct x64_buf *b, unsigned op, unsigned reg)
     x64_8(b, op | reg);
 }
 
-/* rax: page, rcx: addend, rdx: native page */
-static void x64_near_put(struct x64_buf *b, unsigned slot, bool write)
+static void x64_shift(struct x64_buf *b, unsigned extension, unsigned reg, unsigned count)
 {
+    x64_rr(b, 0xc1, SZ_32, extension, reg);
+    x64_8(b, count);
+}
+enum { SHL = 4, SHR = 5 };
+
+/* rax: the page, rcx: its entry, as an offset; the slot becomes its run; rdx and rsi are lost, too */
+static void x64_near_fill(struct x64_buf *b, unsigned slot, bool write)
+{
+    struct x64_mem detail = { X64_TLB, N_RDX, 0, offsetof(struct tlb_view, detail[0].linear) };
+    struct x64_mem run = { X64_TLB, N_RDX, 0, (int32_t)offsetof(struct tlb_view, run[0][write]) };
+    struct x64_mem addend = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem live = { X64_TLB, N_NONE, 0, offsetof(struct tlb_view, near.live) };
+    struct x64_mem small = { N_RDX, N_NONE, 0, PAGE_SIZE - NEAR_SMALL + 1 };
+    struct x64_mem large = { N_RDX, N_NONE, 0, PAGE_SIZE - NEAR_LARGE + 1 };
+
+    static_assert(2 * sizeof(struct tlb_detail) == sizeof(struct tlb_entry) &&
+                      8 * sizeof(struct tlb_run) == sizeof(struct tlb_entry),
+                  "offsets by shifts");
+    x64_mov_rr(b, SZ_32, N_RDX, N_RCX);
+    x64_shift(b, SHR, N_RDX, 1);
+    x64_alu_mi(b, ALU_OR, SZ_8, detail, DETAIL_NEAR);
+    x64_shift(b, SHR, N_RDX, 1);
+    x64_load(b, SZ_32, N_RDX, run);
+    x64_load(b, SZ_64, N_RCX, addend);
+    x64_rr(b, 0xb7 | OP_0F, SZ_32, N_RSI, N_RDX); /* movzx: pages in front */
+    x64_shift(b, SHL, N_RSI, PAGE_SHIFT);
+    x64_alu_rr(b, ALU_SUB, SZ_64, N_RAX, N_RSI);
     x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(page)), N_RAX);
     x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(addend)), N_RCX);
-    x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(native)), N_RDX);
-}
-
-/* all slots are empty: all get what was found */
-static uint8_t *x64_make_near_first(struct x64_buf *b, bool write)
-{
-    uint8_t *at = x64_here(b);
-
-    for (unsigned slot = 0; slot < TLB_NEAR_SLOTS; slot++)
-        x64_near_put(b, slot, write);
-    for (unsigned k = 0; k < TLB_NEAR_SIZES; k++) {
-        x64_rm(b, 0xc7, SZ_64, 0, x64_near_limit(write, k));
-        x64_32(b, PAGE_SIZE - (1u << k) + 1);
-    }
-    x64_push_pop(b, 0x58, N_RDX);
-    x64_push_pop(b, 0x58, N_RCX);
-    x64_alu_rr(b, ALU_CMP, SZ_32, N_RAX, N_RAX);
-    x64_8(b, 0xc3);
-    return at;
+    x64_alu_rr(b, ALU_ADD, SZ_64, N_RCX, N_RAX);
+    x64_store(b, SZ_64, x64_near_field(slot, write, NEAR_FIELD(native)), N_RCX);
+    x64_shift(b, SHR, N_RDX, 16); /* pages behind the first */
+    x64_shift(b, SHL, N_RDX, PAGE_SHIFT);
+    x64_lea(b, SZ_64, N_RCX, small);
+    x64_store(b, SZ_64, x64_near_limit(slot, write, false), N_RCX);
+    x64_lea(b, SZ_64, N_RCX, large);
+    x64_store(b, SZ_64, x64_near_limit(slot, write, true), N_RCX);
+    x64_store(b, SZ_64, live, N_RCX); /* not 0 */
 }
 
 /* Called with r14 = linear address, rax = bytes - 1. Equal: found in the TLB, and the slot has it. Not
  * equal: not found, or to be done another way for once. */
-static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, const uint8_t *first,
-                              const uint8_t *sampled)
+static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, const uint8_t *sampled)
 {
     struct x64_mem tag = { X64_TLB, N_RCX, 0,
                            write ? offsetof(struct tlb_entry, write)
                                  : offsetof(struct tlb_entry, read) };
-    struct x64_mem addend = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, addend) };
-    struct x64_mem detail = { X64_TLB, N_RDX, 0, offsetof(struct tlb_view, detail[0].linear) };
     uint8_t *at = x64_here(b), *miss;
 
     x64_push_pop(b, 0x50, N_RCX);
     x64_mov_rr(b, SZ_32, N_RCX, X64_TMP);
-    x64_rr(b, 0xc1, SZ_32, 5, N_RCX); /* shr */
-    x64_8(b, PAGE_SHIFT - 5);
+    x64_shift(b, SHR, N_RCX, PAGE_SHIFT - 5);
     x64_alu_ri(b, ALU_AND, SZ_32, N_RCX, (TLB_ENTRIES - 1) << 5);
     x64_alu_rr(b, ALU_ADD, SZ_64, N_RAX, X64_TMP);
     x64_alu_ri(b, ALU_AND, SZ_64, N_RAX, -(int32_t)PAGE_SIZE);
@@ -142,15 +151,9 @@ static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, cons
     x64_alu_mi(b, ALU_SUB, SZ_32, X64_FIELD(native.near_left), 1);
     x64_jcc(b, CC_S, sampled);
     x64_push_pop(b, 0x50, N_RDX);
-    x64_mov_rr(b, SZ_32, N_RDX, N_RCX);
-    x64_rr(b, 0xd1, SZ_32, 5, N_RDX);
-    static_assert(2 * sizeof(struct tlb_detail) == sizeof(struct tlb_entry), "half of an index");
-    x64_alu_mi(b, ALU_OR, SZ_8, detail, DETAIL_NEAR);
-    x64_load(b, SZ_64, N_RCX, addend);
-    x64_lea(b, SZ_64, N_RDX, (struct x64_mem){ N_RAX, N_RCX, 0, 0 });
-    x64_alu_mi(b, ALU_CMP, SZ_64, x64_near_limit(write, 0), 0);
-    x64_jcc(b, CC_E, first);
-    x64_near_put(b, slot, write);
+    x64_push_pop(b, 0x50, N_RSI);
+    x64_near_fill(b, slot, write);
+    x64_push_pop(b, 0x58, N_RSI);
     x64_push_pop(b, 0x58, N_RDX);
     x64_push_pop(b, 0x58, N_RCX);
     x64_alu_rr(b, ALU_CMP, SZ_32, N_RAX, N_RAX);
@@ -162,7 +165,7 @@ static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, cons
 }
 
 /* rsp: the guest's rcx, where the site goes on; the latter is told to C */
-static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit)
+static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit, bool write)
 {
     struct x64_mem top = { N_RSP, N_NONE, 0, 0 }, site = { N_RSP, N_NONE, 0, 8 };
     uint8_t *at = x64_here(b), *skip;
@@ -173,6 +176,8 @@ static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit)
     x64_store(b, SZ_64, top, N_RAX);
     x64_store_state(b);
     x64_load(b, SZ_64, N_RSI, site);
+    x64_mov_rr(b, SZ_64, N_RDX, X64_TMP);
+    x64_mov_ri(b, N_RCX, write);
     x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)jit_near_sampled);
     x64_8(b, 0xff); /* call rax */
@@ -189,12 +194,10 @@ static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit)
 
 void x64_make_near_stubs(struct jit *jit, struct x64_buf *b)
 {
-    const uint8_t *sampled = x64_make_near_sampled(b, jit);
-
     for (unsigned write = 0; write < 2; write++) {
-        const uint8_t *first = x64_make_near_first(b, write);
+        const uint8_t *sampled = x64_make_near_sampled(b, jit, write);
 
         for (unsigned slot = 0; slot < TLB_NEAR_SLOTS; slot++)
-            jit->near_stub[write][slot] = x64_make_near(b, slot, write, first, sampled);
+            jit->near_stub[write][slot] = x64_make_near(b, slot, write, sampled);
     }
 }
