@@ -124,7 +124,7 @@ struct x64 {
     struct x64_x87_note x87;
     bool ended;           /* the block's end has been emitted */
     uint32_t page_offset; /* of the block's first byte */
-    struct x64_slow slow[X64_SLOW_PATHS];
+    struct x64_slow *slow; /* room for X64_SLOW_PATHS */
     unsigned slow_count;
     struct x64_slow now;   /* of this instruction */
     struct x64_use *trial; /* only to see what is accessed */

@@ -296,7 +296,8 @@ bool x64_would_hoist(struct jit *jit, struct native_block *head)
 void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *hot,
                    struct x64_buf *cold)
 {
-    struct x64 e = { .jit = jit, .hot = *hot, .cold = *cold, .saved = true };
+    struct x64_slow slow[X64_SLOW_PATHS];
+    struct x64 e = { .jit = jit, .hot = *hot, .cold = *cold, .saved = true, .slow = slow };
     struct flow flow[PATH_MAX_INSNS];
     struct x64_hoist hoist;
     struct flow_path path;
