@@ -96,6 +96,8 @@ static void name_target(const struct jit *jit, const struct native_block *nb, co
         fprintf(out, "  ; stub " #name);
     JIT_STUB_LIST(STUB)
 #undef STUB
+    if (to > jit->stub.near && to < jit->stub_end)
+        fprintf(out, "  ; stub near");
     for (uint32_t i = 0; i < jit->id_count; i++) {
         const struct native_block *other = jit->by_id[i];
 

@@ -195,6 +195,7 @@ struct native_block *native_new(struct jit *jit, struct block *b)
     }
     jit->by_id[nb->id] = nb;
     nb->b = b;
+    nb->far = b->far;
     nb->head = nb;
     return nb;
 }

@@ -48,6 +48,7 @@ struct native_block {
     struct native_block *twin;    /* ... the same path, without look-ups at its start; or NULL */
     uint64_t hits[PATH_MAX_INSNS / 64]; /* the instructions that those are for */
     bool stale;                         /* not to be entered any more */
+    uint64_t far;                       /* the block's when this was made */
     uint8_t *code;
     uint32_t id;
     uint32_t hot_bytes, cold_bytes;

@@ -88,7 +88,7 @@ static void hoist_block(struct x64 *e, struct hoist_walk *w)
         const struct flow *f = &e->flow[i];
 
         w->h->on[e->first + i] = f->row && u->accesses == 1 && u->based && !u->aligned &&
-                                 !w->lost[u->reg] && !bit(e->b->far, i) && hoist_include(w, u);
+                                 !w->lost[u->reg] && !bit(e->nb->far, i) && hoist_include(w, u);
         w->h->by[e->first + i] = u->reg;
         hoist_move(w, f, &e->b->insns[i]);
     }

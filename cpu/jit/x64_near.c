@@ -28,7 +28,7 @@ bool x64_near(const struct x64 *e, unsigned base, unsigned index, unsigned seg, 
 {
     unsigned hash = base * 7 + index * 5 + seg + (unsigned)(disp >> PAGE_SHIFT);
 
-    if (e->cold_copy || bit(e->b->far, e->at))
+    if (e->cold_copy || bit(e->nb->far, e->at))
         return false;
     if (base == RSP && index == REG_ZERO)
         *slot = NEAR_STACK;

@@ -165,7 +165,7 @@ void x64_try(const struct x64 *e, struct x64_use *use)
 {
     static const struct x64_buf nowhere;
     uint8_t hot[512], cold[512];
-    struct native_block scratch = { .id = 0 };
+    struct native_block scratch = { .far = e->nb->far };
     struct x64 trial = *e;
 
     trial.nb = &scratch;
@@ -303,6 +303,7 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
     struct flow_path path;
 
     e.loops = head->loops;
+    memset(head->hits, 0, sizeof head->hits);
     jit_path(head, &path);
     flow_analyse_path(jit->flow, &path, flow);
     if (head->twin && x64_find_hoists(&e, head, flow, &hoist)) {
