@@ -4,7 +4,7 @@
  *   2. slices from the last look at RAM; the pages that were found to differ are compared too
  *   3. the first bad slice, block by block
  *   4. where the difference does not show when each block is left at once: the shortest run from the
- *      slice's beginning that shows it
+ *      slice's beginning that shows it; native code runs a path of blocks as a whole or not at all
  * What an engine keeps between blocks takes part in 1, 2 and 4, and does not in 3. */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,7 +17,14 @@
 /* cycles between two looks at RAM: one costs as much as some million cycles of running */
 #define RAM_EVERY (UINT64_C(64) << 20)
 
-enum { WATCHED_PAGES = 64, CODE_LINES = 64, EARLIER_LINES = 8 };
+/* PATH_BLOCKS: as many as native code may have in one piece, which it runs as a whole or not at all */
+enum { WATCHED_PAGES = 64, CODE_LINES = 64, EARLIER_LINES = 8, PATH_BLOCKS = 8 };
+
+/* a block that the reference has run */
+struct ran {
+    unsigned cpu;
+    uint64_t linear, instructions;
+};
 
 /* a processor before a block */
 struct before {
@@ -39,6 +46,8 @@ struct search {
     unsigned watch_count;
     struct before *before; /* of each processor of b */
     unsigned before_count;
+    struct ran ran[PATH_BLOCKS]; /* of 4, a ring: the last blocks but one */
+    unsigned ran_count;
 };
 
 /* ---- the pair ---- */
@@ -223,6 +232,24 @@ static void show_last_block(const struct search *s)
     }
 }
 
+/* the blocks that may be in one piece of native code with the last one, oldest first */
+static void show_path(const struct search *s)
+{
+    unsigned n = s->ran_count < PATH_BLOCKS ? s->ran_count : PATH_BLOCKS;
+
+    for (unsigned i = s->ran_count - n; i < s->ran_count; i++) {
+        const struct ran *r = &s->ran[i % PATH_BLOCKS];
+        char command[64];
+
+        fprintf(s->out, "cpu%u, block of %" PRIu64 " instructions before it:\n", r->cpu,
+                r->instructions);
+        cpu_disassemble(s->b->cpu[r->cpu], r->linear, (unsigned)r->instructions, s->out);
+        s->a->monitor_cpu = r->cpu;
+        snprintf(command, sizeof command, "dump-jit 0x%" PRIx64, r->linear);
+        nidus_command(s->a, command, s->out);
+    }
+}
+
 static void report_block(const struct search *s)
 {
     int ran = who_ran(s);
@@ -343,10 +370,19 @@ static void remember_last_block(struct search *s, uint64_t cycle)
     int ran;
 
     remember(s);
+    s->ran_count = 0;
     while (nidus_run_block(s->b, cycle, &s->ends)) {
+        const struct cpu *cpu;
+
         ran = who_ran(s);
-        if (ran >= 0 && cpu_cycles(s->b->cpu[ran]) < cycle)
-            remember(s);
+        if (ran < 0 || cpu_cycles(cpu = s->b->cpu[ran]) >= cycle)
+            continue;
+        s->ran[s->ran_count++ % PATH_BLOCKS] = (struct ran){
+            .cpu = (unsigned)ran,
+            .linear = linear_rip(cpu, cpu->r[REG_BLOCK_RIP]),
+            .instructions = cpu->insn_count - s->before[ran].cpu.insn_count,
+        };
+        remember(s);
     }
 }
 
@@ -377,6 +413,7 @@ static void narrow_by_halves(struct search *s)
             "before:\n",
             s->good);
     report_block(s);
+    show_path(s);
 }
 
 static void find(struct search *s)

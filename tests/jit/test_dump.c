@@ -190,17 +190,16 @@ START_TEST(the_block_with_a_wrong_emitter_is_found)
     struct nidus_lockstep l = { .slice = 5000, .create = create, .destroy = destroy };
     char error[NIDUS_ERROR_SIZE] = "";
     struct text t;
-    const char *code, *native;
+    const char *code;
 
     text_open(&t);
     ck_assert_int_eq(nidus_lockstep(&l, t.out, error), NIDUS_LOCKSTEP_DIFFERENT);
     expect_text(&t, "code of the block (");
     expect_text(&t, "guest registers");
+    /* in the block or one in front of it, and in the dump of their native code */
     code = strstr(t.s, "code of the block (");
-    native = strstr(code, "guest registers");
-    /* in the block, and in the dump of its native code */
-    ck_assert_msg(strstr(code, "  sete ") != NULL && strstr(code, "  sete ") < native, "%s", code);
-    ck_assert_msg(strstr(native, "  sete ") && strstr(native, "  setne "), "%s", native);
+    ck_assert(strstr(code, "  sete ") != NULL);
+    ck_assert(strstr(strstr(code, "guest registers"), "  setne ") != NULL);
     text_close(&t);
 }
 END_TEST
