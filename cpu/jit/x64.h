@@ -122,8 +122,8 @@ struct x64 {
     bool uses_xmm;
     unsigned x87_until; /* index in the path: from here on no x87 state is wanted */
     struct x64_x87_note x87;
-    bool ended;           /* the block's end has been emitted */
-    uint32_t page_offset; /* of the block's first byte */
+    bool ended;            /* the block's end has been emitted */
+    uint32_t page_offset;  /* of the block's first byte */
     struct x64_slow *slow; /* room for X64_SLOW_PATHS */
     unsigned slow_count;
     struct x64_slow now;   /* of this instruction */
