@@ -69,13 +69,13 @@ struct x64_slow {
 /* The guest memory that an instruction accesses, as a trial of its emitter has shown. */
 struct x64_use {
     uint8_t accesses; /* 0, 1, or more */
-    bool based;       /* by a register and a displacement, nothing else */
-    bool simple;      /* ... and the register is mapped */
+    bool based;       /* by registers and a displacement, no segment */
+    bool simple;      /* by a mapped register and a displacement, nothing else */
     bool write;
     bool aligned; /* X64_ALIGNED */
     bool keeps_rax;
     bool stays; /* an emitter that does all: no call of C but through a look-up that misses */
-    uint8_t reg;
+    uint8_t reg, index, scale;
     uint16_t bytes;
     int32_t disp;
 };
@@ -91,15 +91,21 @@ struct x64_group {
     int32_t anchor;    /* likewise; accesses that must be aligned are as it is */
 };
 
-/* Look-ups at the start of a path (x64_hoist.c). */
+/* Look-ups at the start of a path (x64_hoist.c), each for one form of address. */
+enum { HOIST_FORMS = 8, HOIST_SLOTS = 16 };
+
 struct x64_hoist {
-    struct x64_hoist_reg {
-        unsigned accesses;
+    unsigned count;
+    struct x64_form {
+        uint8_t base, index, scale; /* as in struct insn */
+        uint8_t slot;
         bool write;
-        int32_t low, high; /* bytes from the register's value at the start of the path */
-    } reg[16];
+        unsigned accesses;
+        int64_t low,
+            high; /* bytes from the address, without displacement, at the start of the path */
+    } form[HOIST_FORMS];
     bool on[PATH_MAX_INSNS];    /* the instruction's access has been looked up */
-    uint8_t by[PATH_MAX_INSNS]; /* ... by this register */
+    uint8_t by[PATH_MAX_INSNS]; /* ... by this form */
 };
 
 /* WAY_END: it is the last of its path */
@@ -128,6 +134,7 @@ struct x64 {
     unsigned slow_count;
     struct x64_slow now;   /* of this instruction */
     struct x64_use *trial; /* only to see what is accessed */
+    struct x64_use unwanted;
     struct x64_use use[BLOCK_MAX_INSNS + 1];
     bool loops;                    /* the path comes back to itself */
     const struct x64_hoist *hoist; /* or NULL */
@@ -219,8 +226,9 @@ bool x64_find_hoists(struct x64 *e, struct native_block *head, const struct flow
                      struct x64_hoist *h);
 void x64_hoist_checks(struct x64 *e, const struct native_block *head);
 bool x64_hoisted(const struct x64 *e); /* the access of the instruction at hand */
-struct x64_operand x64_hoisted_access(struct x64 *e, unsigned reg, int32_t disp);
-unsigned x64_hoist_slot(unsigned reg);
+void x64_hoisted_load(struct x64 *e);  /* rax becomes its addend */
+/* one of HOIST_SLOTS that are for this only */
+unsigned x64_hoist_slot(unsigned n);
 
 /* ---- groups (x64_group.c) ---- */
 /* by how much an instruction of the stack moves RSP; 0: it is no such */

@@ -1,5 +1,5 @@
-/* Look-ups that are done once, at the start of a path that loops: for an address register that moves by
- * constants only (a pointer that walks through an array, the stack pointer, a struct that stays), one
+/* Look-ups that are done once, at the start of a path that loops: for an address whose registers move
+ * by constants only (a pointer or an index that walks through an array, a struct that stays), one
  * comparison says for all accesses that they stay in the page which struct tlb_near has. If they do not,
  * the path's plain twin runs.
  *
@@ -42,26 +42,59 @@ static int64_t hoist_step(const struct flow *f, const struct insn *in, unsigned 
 
 struct hoist_walk {
     struct x64_hoist *h;
-    int64_t moved[16];
-    bool lost[16];
+    int64_t moved[REG_COUNT];
+    bool lost[REG_COUNT];
 };
 
-/* an access at a known distance from where its register was at the start */
-static bool hoist_include(struct hoist_walk *w, const struct x64_use *u)
+static bool hoist_slot_taken(const struct x64_hoist *h, unsigned slot)
 {
-    struct x64_hoist_reg *g = &w->h->reg[u->reg];
-    int64_t low = w->moved[u->reg] + u->disp, high = low + u->bytes;
+    for (unsigned i = 0; i < h->count; i++)
+        if (h->form[i].slot == slot)
+            return true;
+    return false;
+}
 
-    if (g->accesses > 0) {
-        low = low < g->low ? low : g->low;
-        high = high > g->high ? high : g->high;
+static struct x64_form *hoist_form(struct x64_hoist *h, const struct x64_use *u)
+{
+    struct x64_form *f;
+    unsigned n = u->reg + u->index * 5;
+
+    for (unsigned i = 0; i < h->count; i++) {
+        f = &h->form[i];
+        if (f->base == u->reg && f->index == u->index && f->scale == u->scale)
+            return f;
     }
-    if (high - low > HOIST_SPAN || low < INT32_MIN || high > INT32_MAX)
+    if (h->count == HOIST_FORMS)
+        return NULL;
+    while (hoist_slot_taken(h, x64_hoist_slot(n)))
+        n++;
+    f = &h->form[h->count++];
+    *f = (struct x64_form){
+        .base = u->reg, .index = u->index, .scale = u->scale, .slot = (uint8_t)x64_hoist_slot(n)
+    };
+    return f;
+}
+
+/* an access at a known distance from where its registers were at the start */
+static bool hoist_include(struct hoist_walk *w, const struct x64_use *u, uint8_t *by)
+{
+    struct x64_form *f;
+    int64_t low = w->moved[u->reg] + (w->moved[u->index] << u->scale) + u->disp;
+    int64_t high = low + u->bytes;
+
+    if (w->lost[u->reg] || w->lost[u->index] || !(f = hoist_form(w->h, u)))
         return false;
-    g->low = (int32_t)low;
-    g->high = (int32_t)high;
-    g->write |= u->write;
-    g->accesses++;
+    if (f->accesses > 0) {
+        low = low < f->low ? low : f->low;
+        high = high > f->high ? high : f->high;
+    }
+    if (high - low > HOIST_SPAN || low != (int32_t)low)
+        return false;
+    f->low = low;
+    f->high = high;
+    f->write |= u->write;
+    f->accesses++;
+    *by = (uint8_t)(f - w->h->form);
     return true;
 }
 
@@ -88,8 +121,8 @@ static void hoist_block(struct x64 *e, struct hoist_walk *w)
         const struct flow *f = &e->flow[i];
 
         w->h->on[e->first + i] = f->row && u->accesses == 1 && u->based && !u->aligned &&
-                                 !w->lost[u->reg] && !bit(e->nb->far, i) && hoist_include(w, u);
-        w->h->by[e->first + i] = u->reg;
+                                 !bit(e->nb->far, i) &&
+                                 hoist_include(w, u, &w->h->by[e->first + i]);
         hoist_move(w, f, &e->b->insns[i]);
     }
 }
@@ -105,19 +138,19 @@ bool x64_find_hoists(struct x64 *e, struct native_block *head, const struct flow
         x64_begin_block(e, nb, flow, nb->first);
         hoist_block(e, &w);
     }
-    for (unsigned reg = 0; reg < 16; reg++)
-        any |= h->reg[reg].accesses >= HOIST_PAYS;
+    for (unsigned i = 0; i < h->count; i++)
+        any |= h->form[i].accesses >= HOIST_PAYS;
     for (unsigned i = 0; i < PATH_MAX_INSNS; i++)
-        h->on[i] &= h->reg[h->by[i]].accesses >= HOIST_PAYS;
+        h->on[i] &= h->form[h->by[i]].accesses >= HOIST_PAYS;
     return any;
 }
 
 /* the instruction that a check is for, for jit_near_sampled */
-static uint32_t hoist_ref(const struct native_block *head, const struct x64_hoist *h, unsigned reg)
+static uint32_t hoist_ref(const struct native_block *head, const struct x64_hoist *h, unsigned form)
 {
     unsigned i = 0;
 
-    while (!h->on[i] || h->by[i] != reg)
+    while (!h->on[i] || h->by[i] != form)
         i++;
     while (i >= head->first + head->b->count)
         head = head->follows;
@@ -126,17 +159,20 @@ static uint32_t hoist_ref(const struct native_block *head, const struct x64_hois
 
 void x64_hoist_checks(struct x64 *e, const struct native_block *head)
 {
-    for (unsigned reg = 0; reg < 16; reg++) {
-        const struct x64_hoist_reg *g = &e->hoist->reg[reg];
+    for (unsigned i = 0; i < e->hoist->count; i++) {
+        const struct x64_form *f = &e->hoist->form[i];
+        struct x64_mem from = { N_NONE, N_NONE, f->scale, (int32_t)f->low };
         struct x64_near_site s;
-        struct x64_mem from;
 
-        if (g->accesses < HOIST_PAYS)
+        if (f->accesses < HOIST_PAYS)
             continue;
-        from = (struct x64_mem){ (uint8_t)x64_in_reg(e, reg, X64_TMP), N_NONE, 0, g->low };
+        if (f->base != REG_ZERO)
+            from.base = (uint8_t)x64_in_reg(e, f->base, X64_TMP);
+        if (f->index != REG_ZERO)
+            from.index = (uint8_t)x64_in_reg(e, f->index, N_RAX);
         x64_lea(&e->hot, SZ_64, X64_TMP, from);
-        s = x64_near_check(e, x64_hoist_slot(reg), g->write, (unsigned)(g->high - g->low));
-        x64_near_miss(e, &s, hoist_ref(head, e->hoist, reg));
+        s = x64_near_check(e, f->slot, f->write, (unsigned)(f->high - f->low));
+        x64_near_miss(e, &s, hoist_ref(head, e->hoist, i));
         x64_jmp(&e->cold, head->twin->code);
     }
 }
@@ -146,10 +182,9 @@ bool x64_hoisted(const struct x64 *e)
     return e->hoist && e->hoist->on[e->first + e->at];
 }
 
-struct x64_operand x64_hoisted_access(struct x64 *e, unsigned reg, int32_t disp)
+void x64_hoisted_load(struct x64 *e)
 {
-    uint8_t native = (uint8_t)x64_in_reg(e, reg, X64_TMP);
+    const struct x64_form *f = &e->hoist->form[e->hoist->by[e->first + e->at]];
 
-    x64_near_load(e, x64_hoist_slot(reg), e->hoist->reg[reg].write, true);
-    return (struct x64_operand){ .memory = true, .guest = true, .m = { N_RAX, native, 0, disp } };
+    x64_near_load(e, f->slot, f->write, true);
 }

@@ -137,21 +137,27 @@ void x64_group_look_up(struct x64 *e, const struct x64_group *g)
     x64_patch(miss, e->cold.at);
 }
 
-static void x64_note(struct x64 *e, bool based, unsigned reg, int32_t disp, unsigned bytes,
-                     bool write)
+static struct x64_use *x64_note(struct x64 *e, unsigned bytes, bool write)
 {
-    struct x64_use *u = e->trial;
+    struct x64_use *u = e->trial ? e->trial : &e->unwanted;
 
-    if (!u)
-        return;
     u->accesses++;
-    u->based = based;
-    u->simple = based && x64_reg_of[reg] != N_NONE;
-    u->reg = (uint8_t)reg;
-    u->disp = disp;
+    u->based = u->simple = false;
     u->bytes = (uint16_t)(bytes & ~(unsigned)X64_ALIGNED);
     u->aligned = bytes & X64_ALIGNED;
     u->write = write;
+    return u;
+}
+
+static void x64_note_form(struct x64_use *u, unsigned base, unsigned index, unsigned scale,
+                          int32_t disp)
+{
+    u->based = true;
+    u->simple = index == REG_ZERO && x64_reg_of[base] != N_NONE;
+    u->reg = (uint8_t)base;
+    u->index = (uint8_t)index;
+    u->scale = (uint8_t)scale;
+    u->disp = disp;
 }
 
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
@@ -161,9 +167,13 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
     bool aligned = bytes & X64_ALIGNED;
     unsigned slot;
 
-    if (x64_hoisted(e))
-        return x64_hoisted_access(e, reg, disp);
-    x64_note(e, true, reg, disp, bytes, write);
+    if (x64_hoisted(e)) {
+        x64_hoisted_load(e);
+        return (struct x64_operand){ .memory = true,
+                                     .guest = true,
+                                     .m = { N_RAX, (uint8_t)native, 0, disp } };
+    }
+    x64_note_form(x64_note(e, bytes, write), reg, REG_ZERO, 0, disp);
     if (e->shares) {
         if (!e->shared_in_rax)
             x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(native.shared));
@@ -194,21 +204,28 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 {
     bool plain = in->base_seg == SEG_FLAT && in->addr_mask >> 32 && in->disp < INT32_MAX - 64;
     struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
-    bool again, aligned = bytes & X64_ALIGNED;
+    bool again, aligned = bytes & X64_ALIGNED, base = in->base < 16, index = in->index < 16;
+    struct x64_operand near = { .memory = true, .guest = true, .m = { N_RAX, X64_TMP, 0, 0 } };
+    struct x64_use *use;
     unsigned slot;
 
-    bool based = plain && in->base < 16 && in->index == REG_ZERO;
-
-    if (based && (x64_reg_of[in->base] != N_NONE || x64_hoisted(e)))
+    if (plain && base && !index && x64_reg_of[in->base] != N_NONE)
         return x64_access_reg(e, in->base, (int32_t)in->disp, bytes, write);
-    x64_note(e, based, in->base, (int32_t)in->disp, bytes, write);
+    if (x64_hoisted(e)) {
+        x64_address(e, in, X64_TMP, true);
+        x64_hoisted_load(e);
+        return near;
+    }
+    use = x64_note(e, bytes, write);
+    if (plain && in->base != REG_BLOCK_RIP && (base || index))
+        x64_note_form(use, in->base, in->index, in->scale, (int32_t)in->disp);
     again = x64_address(e, in, X64_TMP, false);
     if (!again)
         x64_address(e, in, X64_TMP, true);
     x64_add_base(e, in);
     if (!aligned && x64_near(e, in->base, in->index, in->base_seg, (int64_t)in->disp, &slot)) {
         x64_near_look_up(e, slot, write, bytes, false);
-        return (struct x64_operand){ .memory = true, .guest = true, .m = { N_RAX, X64_TMP, 0, 0 } };
+        return near;
     }
     if (!again)
         x64_store(&e->hot, SZ_64, kept, X64_TMP);

@@ -5,7 +5,7 @@
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
 
-enum { NEAR_STACK, NEAR_FS, NEAR_GS, NEAR_HOIST, NEAR_OTHERS = NEAR_HOIST + 16 };
+enum { NEAR_STACK, NEAR_FS, NEAR_GS, NEAR_HOIST, NEAR_OTHERS = NEAR_HOIST + HOIST_SLOTS };
 
 static struct x64_mem x64_near_field(unsigned slot, bool write, size_t field)
 {
@@ -62,9 +62,9 @@ void x64_near_load(struct x64 *e, unsigned slot, bool write, bool addend)
              x64_near_field(slot, write, addend ? NEAR_FIELD(addend) : NEAR_FIELD(native)));
 }
 
-unsigned x64_hoist_slot(unsigned reg)
+unsigned x64_hoist_slot(unsigned n)
 {
-    return NEAR_HOIST + reg;
+    return NEAR_HOIST + n % HOIST_SLOTS;
 }
 
 /* Where a site has missed: fill the slot and try again, or fall through. jit_near_sampled reads the
