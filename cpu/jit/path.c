@@ -97,6 +97,8 @@ void path_drop(struct jit *jit, struct native_block *head)
             ;
         *at = nb->same;
         nb->stale = true;
+        if (nb->landing)
+            jit_forget_returns(jit);
     }
     jump_forget(jit, head->b);
     head->b->code = NULL;

@@ -64,8 +64,19 @@ static void x64_adjust_rsp(struct x64_buf *b, int32_t by)
     x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, by });
 }
 
-/* uint64_t enter(struct cpu *cpu, const uint8_t *code): what exit left in rax. Native code runs with
- * an aligned stack. */
+/* From the stack of native code to that of C, which is aligned, and back. */
+static void x64_to_c_stack(struct x64_buf *b)
+{
+    x64_store(b, SZ_64, X64_FIELD(native.returns), N_RSP);
+    x64_load(b, SZ_64, N_RSP, X64_FIELD(native.c_stack));
+}
+
+static void x64_from_c_stack(struct x64_buf *b)
+{
+    x64_load(b, SZ_64, N_RSP, X64_FIELD(native.returns));
+}
+
+/* uint64_t enter(struct cpu *cpu, const uint8_t *code): what exit left in rax */
 static uint8_t *x64_make_enter(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b);
@@ -75,9 +86,10 @@ static uint8_t *x64_make_enter(struct x64_buf *b)
     x64_adjust_rsp(b, -8);
     x64_lea(b, SZ_64, X64_CPU, (struct x64_mem){ N_RDI, N_NONE, 0, X64_CPU_BIAS });
     x64_mov_rr(b, SZ_64, N_RAX, N_RSI);
+    x64_store(b, SZ_64, X64_FIELD(native.c_stack), N_RSP);
+    x64_from_c_stack(b);
     x64_load_registers(b);
-    x64_8(b, 0xff); /* jmp rax */
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -88,6 +100,7 @@ static uint8_t *x64_make_exit(struct x64_buf *b)
 
     x64_store_registers(b);
     x64_drop_xmm(b);
+    x64_to_c_stack(b);
     x64_adjust_rsp(b, 8);
     for (unsigned i = CALLEE_SAVED; i-- > 0;)
         x64_pop(b, x64_callee_saved[i]);
@@ -99,11 +112,27 @@ static void x64_call_c(struct x64_buf *b, uint8_t *(*function)(struct cpu *, uin
 {
     x64_store_registers(b);
     x64_drop_xmm(b);
+    x64_to_c_stack(b);
     x64_mov_rr(b, SZ_32, N_RSI, N_RAX);
     x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)function);
     x64_8(b, 0xff); /* call rax */
     x64_8(b, 0xd0);
+    x64_from_c_stack(b);
+    x64_load_registers(b);
+}
+
+/* The same, being called: where to go back is not left on the stack, which C code may empty. */
+static void x64_called_c(struct x64_buf *b, uint8_t *(*function)(struct cpu *, uint32_t))
+{
+    x64_rm(b, 0x8f, SZ_32, 0, X64_FIELD(native.resume)); /* pop */
+    x64_call_c(b, function);
+}
+
+static void x64_go_back(struct x64_buf *b)
+{
+    x64_rm(b, 0xff, SZ_32, 6, X64_FIELD(native.resume)); /* push */
+    x64_8(b, 0xc3);
 }
 
 /* called with eax = ref: the instruction by its function, then back, or to what it says */
@@ -111,17 +140,12 @@ static uint8_t *x64_make_insn(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b), *elsewhere;
 
-    x64_adjust_rsp(b, -8);
-    x64_call_c(b, jit_instruction);
-    x64_load_registers(b);
-    x64_adjust_rsp(b, 8);
+    x64_called_c(b, jit_instruction);
     x64_rr(b, 0x85, SZ_64, N_RAX, N_RAX);
     elsewhere = x64_jcc_short(b, CC_NE);
-    x64_8(b, 0xc3);
+    x64_go_back(b);
     x64_land(b, elsewhere);
-    x64_adjust_rsp(b, 8);
-    x64_8(b, 0xff);
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -131,9 +155,7 @@ static uint8_t *x64_make_end(struct x64_buf *b)
     uint8_t *at = x64_here(b);
 
     x64_call_c(b, jit_end_instruction);
-    x64_load_registers(b);
-    x64_8(b, 0xff);
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -185,10 +207,28 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_land(b, cross_miss);
     x64_pop(b, N_RCX);
     x64_land(b, miss);
-    x64_load(b, SZ_64, X64_TMP, (struct x64_mem){ N_RSP, N_NONE, 0, 0 });
-    x64_store(b, SZ_64, X64_FIELD(native.from), X64_TMP);
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)exit_rip);
     x64_8(b, 0xc3);
+    return at;
+}
+
+/* A RET comes here, rax being where to, when all that was known of CALLs has been used up or forgotten:
+ * the next one will too. */
+static uint8_t *x64_make_no_return(struct x64_buf *b)
+{
+    uint8_t *at = x64_here(b);
+
+    x64_adjust_rsp(b, -8);
+    return at;
+}
+
+/* to the address in rax */
+static uint8_t *x64_make_jump(struct x64_buf *b, const uint8_t *lookup)
+{
+    uint8_t *at = x64_here(b);
+
+    x64_call(b, lookup);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -209,11 +249,8 @@ static uint8_t *x64_make_load_x87(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b);
 
-    x64_adjust_rsp(b, -8);
-    x64_call_c(b, x64_x87_load);
-    x64_load_registers(b);
-    x64_adjust_rsp(b, 8);
-    x64_8(b, 0xc3);
+    x64_called_c(b, x64_x87_load);
+    x64_go_back(b);
     return at;
 }
 
@@ -227,6 +264,8 @@ void x64_make_stubs(struct jit *jit, struct x64_buf *b)
     jit->stub.insn = x64_make_insn(b);
     jit->stub.end = x64_make_end(b);
     jit->stub.lookup = x64_make_lookup(b, jit->stub.exit_rip);
+    jit->stub.no_return = x64_make_no_return(b); /* goes on in the next one */
+    jit->stub.jump = x64_make_jump(b, jit->stub.lookup);
     jit->stub.load_xmm = x64_make_load_xmm(b);
     jit->stub.load_x87 = x64_make_load_x87(b);
 }
