@@ -18,30 +18,28 @@ static void x64_returns_room(struct x64 *e)
     x64_jmp(&e->cold, x64_here(&e->hot));
 }
 
-/* where a RET goes that has not read the address behind the CALL: `again` with its page in rax, `page`
- * where the page is known only */
-struct x64_landing_miss {
-    const uint8_t *page, *again;
-};
-
-static struct x64_landing_miss x64_landing_miss(struct x64 *e, int64_t behind)
+/* rax: the page address that the RET means; r14: the distance to native addresses there. near: most likely
+ * the page stays the same */
+static void x64_landing_page(struct x64 *e, bool near, const uint8_t *miss)
 {
-    struct x64_landing_miss m;
+    struct x64_buf *cross = near ? &e->cold : &e->hot;
 
-    m.page = x64_here(&e->cold);
-    x64_load(&e->cold, SZ_64, N_RAX, X64_FIELD(native.page));
-    m.again = x64_here(&e->cold);
-    x64_lea(&e->cold, SZ_64, N_RAX, (struct x64_mem){ N_RAX, N_NONE, 0, (int32_t)behind });
-    x64_jmp(&e->cold, e->jit->stub.jump);
-    return m;
+    if (near) {
+        x64_load(&e->hot, SZ_64, X64_TMP, X64_FIELD(mmu.fetch_addend));
+        x64_rm(&e->hot, 0x3b, SZ_64, N_RAX, X64_FIELD(native.page));
+        x64_jcc(&e->hot, CC_NE, x64_here(&e->cold));
+    }
+    x64_fetch_page(cross, miss);
+    x64_set_page(cross);
+    if (near)
+        x64_jmp(cross, x64_here(&e->hot));
 }
 
-/* near: the RET is most likely on the same page */
 static void x64_landing(struct x64 *e, int64_t behind, bool near)
 {
     struct x64_buf *b = &e->hot;
     uintptr_t page = e->b->native - e->page_offset;
-    struct x64_landing_miss miss;
+    const uint8_t *other_code, *miss;
 
     e->nb->landing = x64_here(b);
     e->ended = true;
@@ -49,21 +47,18 @@ static void x64_landing(struct x64 *e, int64_t behind, bool near)
         x64_jmp(b, e->jit->stub.jump);
         return;
     }
-    miss = x64_landing_miss(e, behind);
+    other_code = x64_here(&e->cold);
+    x64_load(&e->cold, SZ_64, N_RAX, X64_FIELD(native.page));
+    miss = x64_here(&e->cold);
+    x64_lea(&e->cold, SZ_64, N_RAX, (struct x64_mem){ N_RAX, N_NONE, 0, (int32_t)behind });
+    x64_jmp(&e->cold, e->jit->stub.jump);
     x64_alu_ri(b, ALU_SUB, SZ_64, N_RAX, (int32_t)behind);
-    if (near) {
-        x64_rm(b, 0x3b, SZ_64, N_RAX, X64_FIELD(native.page));
-        x64_jcc(b, CC_NE, miss.again);
-        x64_load(b, SZ_64, X64_TMP, X64_FIELD(mmu.fetch_addend));
-    } else {
-        x64_fetch_page(b, miss.again);
-        x64_set_page(b);
-    }
+    x64_landing_page(e, near, miss);
     x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
     x64_rm(b, 0x33, SZ_64, X64_TMP, X64_FIELD(native.key_tag));
     x64_mov_ri(b, N_RAX, page ^ (uint64_t)e->b->key << JUMP_TAG_SHIFT);
     x64_alu_rr(b, ALU_CMP, SZ_64, X64_TMP, N_RAX);
-    x64_jcc(b, CC_NE, miss.page);
+    x64_jcc(b, CC_NE, other_code);
     x64_end_link(e, 1, behind, false);
 }
 
