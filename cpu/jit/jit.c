@@ -37,8 +37,7 @@ static uint64_t jump_tag(uintptr_t native, uint32_t key)
 
 static struct jump_entry *jump_at(struct jit *jit, uintptr_t native)
 {
-    return &jit->jumps[((uint32_t)native >> PAGE_SHIFT ^ (uint32_t)native) &
-                       (JUMP_TABLE_ENTRIES - 1)];
+    return &jit->jumps[(uint32_t)native * JUMP_HASH >> JUMP_HASH_SHIFT];
 }
 
 static void jump_enter(struct jit *jit, const struct block *b)

@@ -8,8 +8,10 @@
 #include "cpu/jit/flow.h"
 #include "cpu/jit/jit.h"
 
+#define JUMP_HASH UINT32_C(0x9e3779b1) /* of native addresses; the upper bits count */
 enum {
     JUMP_TABLE_ENTRIES = 1 << 14,
+    JUMP_HASH_SHIFT = 32 - 14,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
     JIT_CHUNKS = 32,     /* fewer where the cache is small */
 };

@@ -164,8 +164,8 @@ static uint8_t *x64_make_end(struct x64_buf *b)
 static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
 {
     struct x64_mem entry = { X64_TMP, N_NONE, 0, 0 };
-    struct x64_mem fetch = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, fetch) };
-    struct x64_mem addend = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem fetch = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, fetch) };
+    struct x64_mem addend = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) };
     uint8_t *at = x64_here(b), *cross, *miss, *same, *cross_miss;
 
     x64_store(b, SZ_64, X64_FIELD(rip), N_RAX);
@@ -173,13 +173,12 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_alu_ri(b, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE);
     x64_rm(b, 0x3b, SZ_64, X64_TMP, X64_FIELD(native.page));
     cross = x64_jcc_short(b, CC_NE);
-    same = x64_here(b);
     x64_rm(b, 0x03, SZ_64, N_RAX, X64_FIELD(mmu.fetch_addend));
-    x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
+    same = x64_here(b);
+    x64_rr(b, 0x69, SZ_32, X64_TMP, N_RAX); /* imul */
+    x64_32(b, JUMP_HASH);
     x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
-    x64_8(b, PAGE_SHIFT);
-    x64_alu_rr(b, ALU_XOR, SZ_32, X64_TMP, N_RAX);
-    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, JUMP_TABLE_ENTRIES - 1);
+    x64_8(b, JUMP_HASH_SHIFT);
     x64_rr(b, 0xc1, SZ_32, 4, X64_TMP); /* shl */
     x64_8(b, 4);
     x64_rm(b, 0x03, SZ_64, X64_TMP, X64_FIELD(native.jump_table));
@@ -191,21 +190,19 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_8(b, 0xc3);
 
     x64_land(b, cross);
-    x64_push(b, N_RCX);
-    x64_mov_rr(b, SZ_32, N_RCX, X64_TMP);
-    x64_rr(b, 0xc1, SZ_32, 5, N_RCX);
+    x64_mov_rr(b, SZ_32, N_RAX, X64_TMP);
+    x64_rr(b, 0xc1, SZ_32, 5, N_RAX);
     x64_8(b, PAGE_SHIFT - 5);
-    x64_alu_ri(b, ALU_AND, SZ_32, N_RCX, (TLB_ENTRIES - 1) << 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
     x64_rm(b, 0x3b, SZ_64, X64_TMP, fetch);
     cross_miss = x64_jcc_short(b, CC_NE);
-    x64_load(b, SZ_64, N_RCX, addend);
-    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), N_RCX);
+    x64_load(b, SZ_64, N_RAX, addend);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), N_RAX);
     x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), X64_TMP);
     x64_store(b, SZ_64, X64_FIELD(native.page), X64_TMP);
-    x64_pop(b, N_RCX);
+    x64_rm(b, 0x03, SZ_64, N_RAX, X64_FIELD(rip));
     x64_jmp(b, same);
     x64_land(b, cross_miss);
-    x64_pop(b, N_RCX);
     x64_land(b, miss);
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)exit_rip);
     x64_8(b, 0xc3);
