@@ -1,6 +1,6 @@
 /* Hot code whose returns are not those that its calls suggest: to elsewhere, on another stack, deeper
  * than anybody keeps track of, to code that has been rewritten since the call, or at another privilege
- * level. [SDM 1 "Procedure Calls Using CALL and RET"] */
+ * level or without SSE. [SDM 1 "Procedure Calls Using CALL and RET"] */
 #include "guest.inc"
 #define PAGE_A    (REGION + 0x2000)
 #define PAGE_B    (REGION + 0x3000)
@@ -83,7 +83,18 @@ test:
     jnz 2b
     EXPECT_EQ(MANY * MANY_INCS * MANY_ROUNDS, count)
 
-    /* CALL at CPL 0, RET at CPL 3 */
+    /* what is behind the call may not run any more: the function has set CR0.TS */
+    movq %cr4, %rax
+    btsl $9, %eax               /* OSFXSR */
+    movq %rax, %cr4
+    movq %cr0, %rax
+    andl $~4, %eax              /* EM */
+    movq %rax, %cr0
+    movq %rsp, %r13
+    HOT(clts; movl $nothing, %esi; EXPECT_FINE(call use_sse); \
+        movl $set_ts, %esi; EXPECT_FAULT(NM_VECTOR, call use_sse); movq %r13, %rsp)
+
+    /* CALL at CPL 0, RET at CPL 3; SYSCALL comes back with a selector that IRET must not see */
     COPY(probe, PROBE, probe_end - probe)
     movl $0xc0000081, %ecx      /* STAR */
     xorl %eax, %eax
@@ -98,6 +109,17 @@ test:
         movl $1, %edx; movq %rsp, %r13; movl $1f, %r14d; call *%rdi; ud2; \
         1: andl $3, %eax; cmpl $3, %eax; EXPECT(e))
     PASS()
+
+use_sse:
+    call *%rsi
+    pxor %xmm0, %xmm0
+nothing:
+    ret
+set_ts:
+    movq %cr0, %rax
+    orl $8, %eax
+    movq %rax, %cr0
+    ret
 
 skip:
     addq $2, (%rsp)
