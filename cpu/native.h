@@ -47,9 +47,13 @@ struct native_state {
     bool x87_live;   /* the guest's x87 state is in the native x87, but for the pointers below */
     uint8_t x87_seg; /* of the operand at cpu->fpu.dp; NATIVE_NONE: fpu.ds is its selector */
     uint32_t x87_opcode; /* FOP and NATIVE_NOTED: fpu.cs and fpu.opcode are to be set; or 0 */
+    uint32_t from;       /* the block that jumped indirectly last, but for calls */
     uint64_t key_tag;    /* cpu->key, in the bits of jump_table's tags */
     uint8_t *jump_table;
-    int64_t reserve;     /* the rest of the budget */
-    int32_t near_left;   /* misses in struct tlb_near until one is looked at (cpu/jit/near.c) */
-    const uint8_t *from; /* who jumped indirectly to where there is no native code */
+    uint8_t **returns;     /* the stack of native code: where guest RETs are expected to go */
+    uint8_t **no_returns;  /* ... when nothing is known of them */
+    uint64_t c_stack;      /* of C code, while native code runs */
+    const uint8_t *resume; /* where a call of C code goes back */
+    int64_t reserve;       /* the rest of the budget */
+    int32_t near_left;     /* misses in struct tlb_near until one is looked at (cpu/jit/near.c) */
 };

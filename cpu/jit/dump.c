@@ -60,7 +60,7 @@ static const struct {
 } field_names[] = { /* parts of others first */
     NAME(native.left) NAME(native.page) NAME(native.shared) NAME(native.flags) NAME(native.xmm_live)
     NAME(native.x87_live) NAME(native.x87_seg) NAME(native.x87_opcode)
-    NAME(native.key_tag) NAME(native.jump_table) NAME(native.from) NAME(rip) NAME(mmu.tlb)
+    NAME(native.key_tag) NAME(native.jump_table) NAME(native.from) NAME(native.no_returns) NAME(rip) NAME(mmu.tlb)
     NAME(mmu.fetch_page) NAME(mmu.fetch_addend) NAME(mmu) NAME(seg[SEG_FS]) NAME(seg[SEG_GS])
     NAME(fpu.xmm) NAME(fpu.mxcsr) NAME(fpu.control) NAME(fpu.ip) NAME(fpu.dp)
     NAME(fpu) NAME(rflags) NAME(flags) NAME(events) NAME(cpl)

@@ -37,8 +37,7 @@ static uint64_t jump_tag(uintptr_t native, uint32_t key)
 
 static struct jump_entry *jump_at(struct jit *jit, uintptr_t native)
 {
-    return &jit->jumps[((uint32_t)native >> PAGE_SHIFT ^ (uint32_t)native) &
-                       (JUMP_TABLE_ENTRIES - 1)];
+    return &jit->jumps[(uint32_t)native * JUMP_HASH >> JUMP_HASH_SHIFT];
 }
 
 static void jump_enter(struct jit *jit, const struct block *b)
@@ -114,6 +113,38 @@ static void link_pending(struct cpu *cpu, struct block *b)
     l->to->in = l;
     link_patch(jit, l, b->code);
     jit->stats.links++;
+}
+
+/* ---- returns ---- */
+
+void jit_forget_returns(struct jit *jit)
+{
+    jit->cpu->native.returns = jit->cpu->native.no_returns;
+}
+
+/* C code has done the CALL or RET at the end of a block: what native code would have done to its stack */
+static void returns_follow(struct cpu *cpu, const struct native_block *nb, const struct insn *in)
+{
+    struct native_state *n = &cpu->native;
+
+    if (nb->landing && !nb->stale) {
+        if (!((uintptr_t)n->returns & RETURNS_ROOM))
+            n->returns = n->no_returns;
+        *--n->returns = nb->landing;
+    } else if ((in->id == INSN_RET || in->id == INSN_RET_Iw) && n->returns != n->no_returns) {
+        n->returns++;
+    }
+}
+
+static void returns_create(struct jit *jit)
+{
+    uint8_t *memory = aligned_alloc(RETURNS_BYTES, RETURNS_BELOW + RETURNS_BYTES);
+
+    ASSERT(memory);
+    jit->returns_memory = memory;
+    jit->cpu->native.no_returns = (uint8_t **)(memory + RETURNS_BELOW + RETURNS_BYTES) - 1;
+    *jit->cpu->native.no_returns = jit->stub.no_return;
+    jit_forget_returns(jit);
 }
 
 /* ---- memory ---- */
@@ -297,21 +328,6 @@ static void jit_recover(struct cpu *cpu, const struct native_block *nb, unsigned
               flow_replay_path(&path, flow, nb->first + at, flags_unpack(cpu->native.flags), r));
 }
 
-/* the last block of the path whose code this is */
-static struct native_block *native_at(struct jit *jit, const uint8_t *code)
-{
-    for (uint32_t i = 0; i < jit->id_count; i++) {
-        struct native_block *nb = jit->by_id[i];
-
-        if (!nb || nb != nb->head || code < nb->code || code > nb->code + nb->hot_bytes)
-            continue;
-        while (nb->follows)
-            nb = nb->follows;
-        return nb;
-    }
-    return NULL;
-}
-
 /* the budget as native code counts it, and back */
 static inline void budget_to_native(struct cpu *cpu)
 {
@@ -367,7 +383,7 @@ static void jit_run(struct cpu *cpu, struct block *b)
         break;
     default:
         if (unlikely(!is_canonical(cpu->rip, CPU_LINEAR_BITS)))
-            jit_bad_target(cpu, native_at(jit, cpu->native.from));
+            jit_bad_target(cpu, jit->by_id[cpu->native.from]);
         break;
     }
 }
@@ -395,6 +411,7 @@ static void jit_flushed(struct cpu *cpu)
         c->cold = c->middle;
     }
     memset(jit->jumps, 0, JUMP_TABLE_ENTRIES * sizeof *jit->jumps);
+    jit_forget_returns(jit);
     jit->pending = NULL;
     jit->current = 0;
     jit->stats.live = 0;
@@ -450,7 +467,7 @@ static inline void jit_count_call(struct jit *jit, unsigned id, uint32_t ref)
 uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
 {
     struct jit *jit = cpu->jit;
-    const struct native_block *nb = jit->by_id[ref >> REF_SHIFT];
+    struct native_block *nb = jit->by_id[ref >> REF_SHIFT];
     struct block *b = nb->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
 
@@ -461,6 +478,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     in->exec(cpu, in);
+    returns_follow(cpu, nb, in);
     return jit_next(cpu);
 }
 
@@ -558,6 +576,7 @@ bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
     ASSERT(b.at < jit->code.write + STUB_BYTES);
     jit->stub_end = x64_here(&b);
     chunks_divide(jit);
+    returns_create(jit);
     cpu->jit = jit;
     cpu->native.jump_table = (uint8_t *)jit->jumps;
     cpu->native_ops = &jit_ops;
@@ -577,6 +596,7 @@ void jit_detach(struct cpu *cpu)
     free(jit->flow);
     free((void *)jit->emitter);
     free(jit->jumps);
+    free(jit->returns_memory);
     free(jit->by_id);
     free(jit->free_ids);
     free(jit);

@@ -9,10 +9,21 @@
 #include "cpu/jit/jit.h"
 #include "mmu/tlb.h"
 
+#define JUMP_HASH UINT32_C(0x9e3779b1) /* of native addresses; the upper bits count */
 enum {
     JUMP_TABLE_ENTRIES = 1 << 14,
+    JUMP_HASH_SHIFT = 32 - 14,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
     JIT_CHUNKS = 32,     /* fewer where the cache is small */
+};
+
+/* The stack that native code runs on holds the landings of guest CALLs (x64_return.c); at its end a stub.
+ * It is aligned to its size, and below is room for handlers of signals. It is full when the address has
+ * none of the RETURNS_ROOM bits. */
+enum {
+    RETURNS_BYTES = 1 << 15,
+    RETURNS_BELOW = 2 * RETURNS_BYTES,
+    RETURNS_ROOM = RETURNS_BYTES - 64,
 };
 
 /* Room for the native code of one path: at most this much of the hot and the cold region. */
@@ -50,6 +61,7 @@ struct native_block {
     bool stale;                         /* not to be entered any more */
     uint64_t far;                       /* the block's when this was made */
     uint8_t *code;
+    uint8_t *landing; /* where the RET of the CALL at its end comes back; or NULL */
     uint32_t id;
     uint32_t hot_bytes, cold_bytes;
     const uint8_t *cold;
@@ -68,7 +80,9 @@ struct chunk {
 
 /* pieces of native code that all blocks share, in the order of their addresses */
 #define JIT_STUB_LIST(X) \
-    X(enter) X(exit) X(exit_rip) X(insn) X(end) X(lookup) X(load_xmm) X(load_x87) X(near)
+    X(enter)             \
+    X(exit)              \
+    X(exit_rip) X(insn) X(end) X(lookup) X(no_return) X(jump) X(load_xmm) X(load_x87) X(near)
 
 /* what native code tells the run loop: 2 low bits, and a number above */
 enum { EXIT_RIP, EXIT_LINK, EXIT_BUDGET, EXIT_SHIFT = 2 };
@@ -87,6 +101,7 @@ struct jit {
     struct flow_table *flow;
     const struct x64_emitter **emitter; /* by enum insn_id */
     struct jump_entry *jumps;
+    uint8_t *returns_memory;
     struct chunk chunk[JIT_CHUNKS];
     unsigned chunk_count, current;
     struct native_block **by_id;
@@ -120,6 +135,9 @@ struct jit {
 
 /* the blocks of a path, for the analysis */
 void jit_path(const struct native_block *head, struct flow_path *path);
+
+/* Native code is about to be forgotten: no RET comes back to it. */
+void jit_forget_returns(struct jit *jit);
 
 /* C code that native code calls: what goes on afterwards, or NULL: where it came from */
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);

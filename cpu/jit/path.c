@@ -167,6 +167,8 @@ void path_drop(struct jit *jit, struct native_block *head)
             ;
         *at = nb->same;
         nb->stale = true;
+        if (nb->landing)
+            jit_forget_returns(jit);
     }
     if (head->b->translated != head) /* a twin */
         return;

@@ -261,6 +261,15 @@ void x64_end_jcc(struct x64 *e, unsigned cc, int64_t taken, int64_t behind);
 /* leave the path on a condition */
 void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool branch);
 void x64_end_indirect(struct x64 *e); /* to the address in rax */
+/* this block is who jumps, should the address not be canonical */
+void x64_note_from(struct x64 *e);
+/* where a jump to link k begins; same page: l->site is the caller's to set */
+uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset, bool branch);
+/* r14: distance to the native address of what is fetched at the linear page address in rax, from the
+ * TLB: else to `miss` */
+void x64_fetch_page(struct x64_buf *b, const uint8_t *miss);
+/* ... and both become those of the page whose code runs */
+void x64_set_page(struct x64_buf *b);
 /* in front of an instruction that goes on in the next page: `in` is what the interpreter checks that
  * with; it goes on if the check fails */
 void x64_second_page(struct x64 *e, const struct insn *in);
@@ -269,6 +278,12 @@ void x64_second_page(struct x64 *e, const struct insn *in);
 void x64_check_near_target(struct x64 *e, int64_t offset);
 void x64_check_target(struct x64 *e);
 void x64_end_call(struct x64 *e); /* the last instruction by its interpreter function */
+
+/* ---- calls and returns (x64_return.c); behind: distance of the next instruction from the start of
+ * the page ---- */
+void x64_end_call_near(struct x64 *e, int64_t offset, int64_t behind);
+void x64_end_call_indirect(struct x64 *e, int64_t behind); /* to the address in rax */
+void x64_end_return(struct x64 *e);                        /* likewise */
 
 /* ---- jit.c's side (x64_translate.c, x64_stubs.c) ---- */
 /* the path that begins with nb (nb->follows ...) */
@@ -285,3 +300,7 @@ void x64_make_near_stubs(struct jit *jit, struct x64_buf *b);
 /* native registers to struct cpu, XMM too, and back (without XMM) */
 void x64_store_state(struct x64_buf *b);
 void x64_load_registers(struct x64_buf *b);
+/* from the stack of native code to that of C, which is aligned, and back */
+void x64_to_c_stack(struct x64_buf *b);
+void x64_from_c_stack(struct x64_buf *b);
+void x64_go_back(struct x64_buf *b); /* to native.resume */

@@ -90,6 +90,11 @@ void x64_lea(struct x64_buf *b, unsigned size, unsigned dst, struct x64_mem m);
 void x64_jmp(struct x64_buf *b, const uint8_t *to);
 void x64_call(struct x64_buf *b, const uint8_t *to);
 void x64_jcc(struct x64_buf *b, unsigned cc, const uint8_t *to);
+static inline void x64_jmp_rax(struct x64_buf *b)
+{
+    x64_8(b, 0xff);
+    x64_8(b, 0xe0);
+}
 /* short forward jump: returns where its distance stands, for x64_land */
 uint8_t *x64_jcc_short(struct x64_buf *b, unsigned cc);
 void x64_land(struct x64_buf *b, uint8_t *from);

@@ -19,15 +19,18 @@ static uint8_t *x64_exit_link(struct x64 *e, unsigned k)
     return at;
 }
 
-/* rax becomes a linear page address, that of the code's page and a distance; r14 the native address of
- * what is fetched there, from the TLB: else to `miss` */
-static void x64_fetch_page(struct x64_buf *b, int32_t distance, const uint8_t *miss)
+/* rax becomes a linear page address, that of the code's page and a distance */
+static void x64_page_at(struct x64_buf *b, int32_t distance)
+{
+    x64_load(b, SZ_64, N_RAX, X64_FIELD(native.page));
+    x64_alu_ri(b, ALU_ADD, SZ_64, N_RAX, distance);
+}
+
+void x64_fetch_page(struct x64_buf *b, const uint8_t *miss)
 {
     struct x64_mem fetch = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, fetch) };
     struct x64_mem addend = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, addend) };
 
-    x64_load(b, SZ_64, N_RAX, X64_FIELD(native.page));
-    x64_alu_ri(b, ALU_ADD, SZ_64, N_RAX, distance);
     x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
     x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
     x64_8(b, PAGE_SHIFT - 5);
@@ -35,7 +38,13 @@ static void x64_fetch_page(struct x64_buf *b, int32_t distance, const uint8_t *m
     x64_rm(b, 0x3b, SZ_64, N_RAX, fetch);
     x64_jcc(b, CC_NE, miss);
     x64_load(b, SZ_64, X64_TMP, addend);
-    x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
+}
+
+void x64_set_page(struct x64_buf *b)
+{
+    x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), X64_TMP);
 }
 
 void x64_second_page(struct x64 *e, const struct insn *in)
@@ -44,7 +53,9 @@ void x64_second_page(struct x64 *e, const struct insn *in)
 
     x64_mov_ri(&e->cold, N_RAX, e->nb->id << REF_SHIFT | REF_CALL | e->at);
     x64_jmp(&e->cold, e->jit->stub.end);
-    x64_fetch_page(&e->hot, PAGE_SIZE, elsewhere);
+    x64_page_at(&e->hot, PAGE_SIZE);
+    x64_fetch_page(&e->hot, elsewhere);
+    x64_alu_rr(&e->hot, ALU_ADD, SZ_64, X64_TMP, N_RAX);
     x64_mov_ri(&e->hot, N_RAX, in->imm);
     x64_alu_rr(&e->hot, ALU_CMP, SZ_64, X64_TMP, N_RAX);
     x64_jcc(&e->hot, CC_NE, elsewhere);
@@ -63,20 +74,19 @@ static uint8_t *x64_cross(struct x64 *e, unsigned k, struct link *l)
     l->page = data;
     l->stub = x64_exit_link(e, k);
     at = x64_here(b);
-    x64_fetch_page(b, (int32_t)(l->offset & (int64_t)PAGE_MASK), l->stub);
+    x64_page_at(b, (int32_t)(l->offset & (int64_t)PAGE_MASK));
+    x64_fetch_page(b, l->stub);
+    x64_alu_rr(b, ALU_ADD, SZ_64, X64_TMP, N_RAX);
     x64_rm_rip(b, 0x3b, SZ_64, X64_TMP, data + b->bias);
     x64_jcc(b, CC_NE, l->stub);
-    x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);
-    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), N_RAX);
     x64_alu_rr(b, ALU_SUB, SZ_64, X64_TMP, N_RAX);
-    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), X64_TMP);
+    x64_set_page(b);
     x64_jmp(b, l->stub);
     l->site = b->at - 4;
     return at;
 }
 
-/* where a jump to link k begins; same page: l->site is the caller's to set */
-static uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset, bool branch)
+uint8_t *x64_link(struct x64 *e, unsigned k, int64_t offset, bool branch)
 {
     struct link *l = &e->nb->link[k];
 
@@ -136,12 +146,18 @@ void x64_side_exit(struct x64 *e, unsigned cc, unsigned k, int64_t offset, bool 
         l->site = e->cold.at - 4;
 }
 
+void x64_note_from(struct x64 *e)
+{
+    x64_rm(&e->hot, 0xc7, SZ_32, 0, X64_FIELD(native.from));
+    x64_32(&e->hot, e->nb->id);
+}
+
 /* The stub returns to a jump of this block's own, which the native processor predicts by itself. */
 void x64_end_indirect(struct x64 *e)
 {
+    x64_note_from(e);
     x64_call(&e->hot, e->jit->stub.lookup);
-    x64_8(&e->hot, 0xff); /* jmp rax */
-    x64_8(&e->hot, 0xe0);
+    x64_jmp_rax(&e->hot);
     e->ended = true;
 }
 

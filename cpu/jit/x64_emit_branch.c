@@ -30,10 +30,16 @@ static bool x64_cmovcc(struct x64 *e, const struct insn *in, unsigned cc)
     return true;
 }
 
+/* the next instruction's distance from the start of the page */
+static int64_t x64_behind(const struct x64 *e, const struct insn *in)
+{
+    return (int64_t)e->page_offset + in->start + in->length;
+}
+
 static bool x64_jcc_J(struct x64 *e, const struct insn *in, unsigned cc)
 {
     int64_t taken = (int64_t)e->page_offset + (int64_t)in->imm;
-    int64_t behind = (int64_t)e->page_offset + in->start + in->length;
+    int64_t behind = x64_behind(e, in);
 
     x64_need_flags(e, e->flow[e->at].reads, NULL);
     if (e->way == WAY_TAKEN)
@@ -69,9 +75,8 @@ static void x64_push_return(struct x64 *e, const struct insn *in)
     struct x64_operand o = x64_access_reg(e, RSP, -8, 8, true);
 
     x64_load(&e->hot, SZ_64, X64_TMP, X64_FIELD(native.page));
-    x64_lea(
-        &e->hot, SZ_64, X64_TMP,
-        (struct x64_mem){ X64_TMP, N_NONE, 0, (int32_t)(e->page_offset + in->start + in->length) });
+    x64_lea(&e->hot, SZ_64, X64_TMP,
+            (struct x64_mem){ X64_TMP, N_NONE, 0, (int32_t)x64_behind(e, in) });
     x64_op(e, 0x89, SZ_64, X64_TMP, &o);
     x64_move_rsp(e, -8);
 }
@@ -81,7 +86,8 @@ static bool x64_call_J(struct x64 *e, const struct insn *in, unsigned arg)
 {
     x64_check_near_target(e, (int64_t)e->page_offset + (int64_t)in->imm);
     x64_push_return(e, in);
-    return x64_jmp_J(e, in, 0);
+    x64_end_call_near(e, (int64_t)e->page_offset + (int64_t)in->imm, x64_behind(e, in));
+    return true;
 }
 
 static bool x64_call_E(struct x64 *e, const struct insn *in, unsigned arg)
@@ -93,7 +99,7 @@ static bool x64_call_E(struct x64 *e, const struct insn *in, unsigned arg)
     x64_check_target(e);
     x64_push_return(e, in);
     x64_load(&e->hot, SZ_64, N_RAX, X64_FIELD(rip));
-    x64_end_indirect(e);
+    x64_end_call_indirect(e, x64_behind(e, in));
     return true;
 }
 
@@ -103,7 +109,7 @@ static bool x64_ret(struct x64 *e, const struct insn *in, unsigned arg)
 
     x64_op(e, 0x8b, SZ_64, N_RAX, &o);
     x64_move_rsp(e, 8);
-    x64_end_indirect(e);
+    x64_end_return(e);
     return true;
 }
 

@@ -164,31 +164,35 @@ static uint8_t *x64_make_near(struct x64_buf *b, unsigned slot, bool write, cons
     return at;
 }
 
-/* rsp: the guest's rcx, where the site goes on; the latter is told to C */
+/* On the stack: the guest's rcx, where the site goes on; the latter is told to C. */
 static uint8_t *x64_make_near_sampled(struct x64_buf *b, struct jit *jit, bool write)
 {
-    struct x64_mem top = { N_RSP, N_NONE, 0, 0 }, site = { N_RSP, N_NONE, 0, 8 };
+    struct x64_mem top = { N_RSP, N_NONE, 0, 0 };
     uint8_t *at = x64_here(b), *skip;
 
     x64_push_pop(b, 0x58, N_RCX);
-    x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, -8 });
+    x64_rm(b, 0x8f, SZ_32, 0, X64_FIELD(native.resume));               /* pop */
     x64_rm(b, 0xb6 | OP_0F, SZ_32, N_RAX, X64_FIELD(native.xmm_live)); /* movzx */
-    x64_store(b, SZ_64, top, N_RAX);
     x64_store_state(b);
-    x64_load(b, SZ_64, N_RSI, site);
+    x64_to_c_stack(b);
+    x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, -16 });
+    x64_store(b, SZ_64, top, N_RAX);
+    x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
+    x64_load(b, SZ_64, N_RSI, X64_FIELD(native.resume));
     x64_mov_rr(b, SZ_64, N_RDX, X64_TMP);
     x64_mov_ri(b, N_RCX, write);
-    x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)jit_near_sampled);
     x64_8(b, 0xff); /* call rax */
     x64_8(b, 0xd0);
+    x64_load(b, SZ_64, N_RAX, top);
+    x64_from_c_stack(b);
     x64_load_registers(b);
-    x64_alu_mi(b, ALU_CMP, SZ_64, top, 0);
+    x64_rr(b, 0x85, SZ_32, N_RAX, N_RAX);
     skip = x64_jcc_short(b, CC_E);
     x64_call(b, jit->stub.load_xmm);
     x64_land(b, skip);
-    x64_alu_ri(b, ALU_ADD, SZ_64, N_RSP, 8); /* never 0: not equal */
-    x64_8(b, 0xc3);
+    x64_rr(b, 0x85, SZ_64, N_RSP, N_RSP); /* never 0: not equal */
+    x64_go_back(b);
     return at;
 }
 

@@ -70,8 +70,18 @@ static void x64_adjust_rsp(struct x64_buf *b, int32_t by)
     x64_lea(b, SZ_64, N_RSP, (struct x64_mem){ N_RSP, N_NONE, 0, by });
 }
 
-/* uint64_t enter(struct cpu *cpu, const uint8_t *code): what exit left in rax. Native code runs with
- * an aligned stack. */
+void x64_to_c_stack(struct x64_buf *b)
+{
+    x64_store(b, SZ_64, X64_FIELD(native.returns), N_RSP);
+    x64_load(b, SZ_64, N_RSP, X64_FIELD(native.c_stack));
+}
+
+void x64_from_c_stack(struct x64_buf *b)
+{
+    x64_load(b, SZ_64, N_RSP, X64_FIELD(native.returns));
+}
+
+/* uint64_t enter(struct cpu *cpu, const uint8_t *code): what exit left in rax */
 static uint8_t *x64_make_enter(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b);
@@ -81,9 +91,10 @@ static uint8_t *x64_make_enter(struct x64_buf *b)
     x64_adjust_rsp(b, -8);
     x64_lea(b, SZ_64, X64_CPU, (struct x64_mem){ N_RDI, N_NONE, 0, X64_CPU_BIAS });
     x64_mov_rr(b, SZ_64, N_RAX, N_RSI);
+    x64_store(b, SZ_64, X64_FIELD(native.c_stack), N_RSP);
+    x64_from_c_stack(b);
     x64_load_registers(b);
-    x64_8(b, 0xff); /* jmp rax */
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -93,6 +104,7 @@ static uint8_t *x64_make_exit(struct x64_buf *b)
     uint8_t *at = x64_here(b);
 
     x64_store_state(b);
+    x64_to_c_stack(b);
     x64_adjust_rsp(b, 8);
     for (unsigned i = CALLEE_SAVED; i-- > 0;)
         x64_pop(b, x64_callee_saved[i]);
@@ -103,11 +115,27 @@ static uint8_t *x64_make_exit(struct x64_buf *b)
 static void x64_call_c(struct x64_buf *b, uint8_t *(*function)(struct cpu *, uint32_t))
 {
     x64_store_state(b);
+    x64_to_c_stack(b);
     x64_mov_rr(b, SZ_32, N_RSI, N_RAX);
     x64_lea(b, SZ_64, N_RDI, (struct x64_mem){ X64_CPU, N_NONE, 0, -X64_CPU_BIAS });
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)function);
     x64_8(b, 0xff); /* call rax */
     x64_8(b, 0xd0);
+    x64_from_c_stack(b);
+    x64_load_registers(b);
+}
+
+/* The same, being called: where to go back is not left on the stack, which C code may empty. */
+static void x64_called_c(struct x64_buf *b, uint8_t *(*function)(struct cpu *, uint32_t))
+{
+    x64_rm(b, 0x8f, SZ_32, 0, X64_FIELD(native.resume)); /* pop */
+    x64_call_c(b, function);
+}
+
+void x64_go_back(struct x64_buf *b)
+{
+    x64_rm(b, 0xff, SZ_32, 6, X64_FIELD(native.resume)); /* push */
+    x64_8(b, 0xc3);
 }
 
 /* called with eax = ref: the instruction by its function, then back, or to what it says */
@@ -115,17 +143,12 @@ static uint8_t *x64_make_insn(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b), *elsewhere;
 
-    x64_adjust_rsp(b, -8);
-    x64_call_c(b, jit_instruction);
-    x64_load_registers(b);
-    x64_adjust_rsp(b, 8);
+    x64_called_c(b, jit_instruction);
     x64_rr(b, 0x85, SZ_64, N_RAX, N_RAX);
     elsewhere = x64_jcc_short(b, CC_NE);
-    x64_8(b, 0xc3);
+    x64_go_back(b);
     x64_land(b, elsewhere);
-    x64_adjust_rsp(b, 8);
-    x64_8(b, 0xff);
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -135,9 +158,7 @@ static uint8_t *x64_make_end(struct x64_buf *b)
     uint8_t *at = x64_here(b);
 
     x64_call_c(b, jit_end_instruction);
-    x64_load_registers(b);
-    x64_8(b, 0xff);
-    x64_8(b, 0xe0);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -146,8 +167,8 @@ static uint8_t *x64_make_end(struct x64_buf *b)
 static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
 {
     struct x64_mem entry = { X64_TMP, N_NONE, 0, 0 };
-    struct x64_mem fetch = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, fetch) };
-    struct x64_mem addend = { X64_TLB, N_RCX, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem fetch = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, fetch) };
+    struct x64_mem addend = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) };
     uint8_t *at = x64_here(b), *cross, *miss, *same, *cross_miss;
 
     x64_store(b, SZ_64, X64_FIELD(rip), N_RAX);
@@ -155,13 +176,12 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_alu_ri(b, ALU_AND, SZ_64, X64_TMP, -(int32_t)PAGE_SIZE);
     x64_rm(b, 0x3b, SZ_64, X64_TMP, X64_FIELD(native.page));
     cross = x64_jcc_short(b, CC_NE);
-    same = x64_here(b);
     x64_rm(b, 0x03, SZ_64, N_RAX, X64_FIELD(mmu.fetch_addend));
-    x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
+    same = x64_here(b);
+    x64_rr(b, 0x69, SZ_32, X64_TMP, N_RAX); /* imul */
+    x64_32(b, JUMP_HASH);
     x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
-    x64_8(b, PAGE_SHIFT);
-    x64_alu_rr(b, ALU_XOR, SZ_32, X64_TMP, N_RAX);
-    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, JUMP_TABLE_ENTRIES - 1);
+    x64_8(b, JUMP_HASH_SHIFT);
     x64_rr(b, 0xc1, SZ_32, 4, X64_TMP); /* shl */
     x64_8(b, 4);
     x64_rm(b, 0x03, SZ_64, X64_TMP, X64_FIELD(native.jump_table));
@@ -173,26 +193,42 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_8(b, 0xc3);
 
     x64_land(b, cross);
-    x64_push(b, N_RCX);
-    x64_mov_rr(b, SZ_32, N_RCX, X64_TMP);
-    x64_rr(b, 0xc1, SZ_32, 5, N_RCX);
+    x64_mov_rr(b, SZ_32, N_RAX, X64_TMP);
+    x64_rr(b, 0xc1, SZ_32, 5, N_RAX);
     x64_8(b, PAGE_SHIFT - 5);
-    x64_alu_ri(b, ALU_AND, SZ_32, N_RCX, (TLB_ENTRIES - 1) << 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
     x64_rm(b, 0x3b, SZ_64, X64_TMP, fetch);
     cross_miss = x64_jcc_short(b, CC_NE);
-    x64_load(b, SZ_64, N_RCX, addend);
-    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), N_RCX);
+    x64_load(b, SZ_64, N_RAX, addend);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_addend), N_RAX);
     x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), X64_TMP);
     x64_store(b, SZ_64, X64_FIELD(native.page), X64_TMP);
-    x64_pop(b, N_RCX);
+    x64_rm(b, 0x03, SZ_64, N_RAX, X64_FIELD(rip));
     x64_jmp(b, same);
     x64_land(b, cross_miss);
-    x64_pop(b, N_RCX);
     x64_land(b, miss);
-    x64_load(b, SZ_64, X64_TMP, (struct x64_mem){ N_RSP, N_NONE, 0, 0 });
-    x64_store(b, SZ_64, X64_FIELD(native.from), X64_TMP);
     x64_mov_ri(b, N_RAX, (uint64_t)(uintptr_t)exit_rip);
     x64_8(b, 0xc3);
+    return at;
+}
+
+/* A RET comes here, rax being where to, when all that was known of CALLs has been used up or forgotten:
+ * the next one will too. */
+static uint8_t *x64_make_no_return(struct x64_buf *b)
+{
+    uint8_t *at = x64_here(b);
+
+    x64_adjust_rsp(b, -8);
+    return at;
+}
+
+/* to the address in rax */
+static uint8_t *x64_make_jump(struct x64_buf *b, const uint8_t *lookup)
+{
+    uint8_t *at = x64_here(b);
+
+    x64_call(b, lookup);
+    x64_jmp_rax(b);
     return at;
 }
 
@@ -213,11 +249,8 @@ static uint8_t *x64_make_load_x87(struct x64_buf *b)
 {
     uint8_t *at = x64_here(b);
 
-    x64_adjust_rsp(b, -8);
-    x64_call_c(b, x64_x87_load);
-    x64_load_registers(b);
-    x64_adjust_rsp(b, 8);
-    x64_8(b, 0xc3);
+    x64_called_c(b, x64_x87_load);
+    x64_go_back(b);
     return at;
 }
 
@@ -231,6 +264,8 @@ void x64_make_stubs(struct jit *jit, struct x64_buf *b)
     jit->stub.insn = x64_make_insn(b);
     jit->stub.end = x64_make_end(b);
     jit->stub.lookup = x64_make_lookup(b, jit->stub.exit_rip);
+    jit->stub.no_return = x64_make_no_return(b); /* goes on in the next one */
+    jit->stub.jump = x64_make_jump(b, jit->stub.lookup);
     jit->stub.load_xmm = x64_make_load_xmm(b);
     jit->stub.load_x87 = x64_make_load_x87(b);
     jit->stub.near = x64_here(b);
