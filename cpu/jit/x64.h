@@ -141,6 +141,10 @@ void x64_op(struct x64 *e, uint32_t op, unsigned size, unsigned reg, const struc
 /* the r/m operand of `in`: its register, or its memory after a look-up that has hit; bytes: how many
  * are accessed */
 struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned bytes, bool write);
+/* AH to BH in an instruction with one byte register: for a register whose second byte cannot be named
+ * natively, AH has a copy between these two, and rax is not free */
+void x64_borrow_high(struct x64 *e, const struct insn *in, struct x64_operand *o);
+void x64_return_high(struct x64 *e, const struct insn *in);
 /* make a guest memory operand leave r14, or rax, alone */
 void x64_free_tmp(struct x64 *e, struct x64_operand *o);
 void x64_free_rax(struct x64 *e, struct x64_operand *o);

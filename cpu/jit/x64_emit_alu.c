@@ -40,7 +40,10 @@ static bool x64_alu_E_I(struct x64 *e, const struct insn *in, unsigned alu)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, alu != ALU_CMP);
 
+    x64_borrow_high(e, in, &o);
     x64_alu_immediate(e, in, alu, &o);
+    if (alu != ALU_CMP)
+        x64_return_high(e, in);
     e->valid = 0;
     x64_defined(e, FL_OSZAPC);
     return true;
@@ -52,7 +55,9 @@ static bool x64_carry_E_I(struct x64 *e, const struct insn *in, unsigned alu)
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, true);
 
     x64_need_flags(e, FL_C, &o);
+    x64_borrow_high(e, in, &o);
     x64_alu_immediate(e, in, alu, &o);
+    x64_return_high(e, in);
     x64_defined(e, FL_OSZAPC);
     return true;
 }
@@ -108,6 +113,7 @@ static bool x64_test_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
 
+    x64_borrow_high(e, in, &o);
     x64_op(e, x64_byte_form(0xf7, in->size), in->size, 0, &o);
     x64_small_immediate(e, in->size, in->imm);
     e->valid = 0;

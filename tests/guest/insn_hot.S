@@ -93,6 +93,8 @@ pieces:
         "xorb %al, %ah", "incb %dh", "negb %ch", "notb %ah", "shlb $3, %ah", "rorb $1, %bh", \
         "testb %ah, %bl", "movzbl %ah, %ecx", "movsbl %bh, %edx", "movsbw %cl, %ax", \
         "movzwq %ax, %r10", "movsbq %r12b, %r13", "movslq %ebx, %rax", "setc %ah; setz %dh", \
+        "testb $2, %bh", "andb $-3, %bh", "cmpb $5, %bh", "addb $1, %bh; setc %ah", "stc; sbbb $3, %bh", \
+        "testb $2, %ch", \
         "cmpxchgb %ch, %bl", "xaddb %ah, %bl", "cbtw", "cwtl", "cltq", "cwtd", "cltd", "cqto"
     /* a 32-bit CMOVcc that does not move, and shifts by 0, clear the upper half all the same */
     code "cmovcl %ecx, %eax", "cmovncl %ecx, %eax", "cmovzw %cx, %ax", "shll $0, %eax", \
