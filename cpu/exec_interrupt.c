@@ -64,21 +64,25 @@ EXEC_BODY(cli)
 }
 EXEC(cli)
 
+/* The shadow is one more instruction. Where that one is the last of the block, events come no earlier
+ * than behind it anyway, and nobody sees whether they were held back (block_shadows). */
 EXEC_BODY(sti)
 {
     enum if_rule rule = interrupt_flag_rule(cpu);
 
     if (rule == IF_REFUSED || (rule == IF_VIRTUAL && cpu->rflags & RFLAGS_VIP))
         raise_gp(cpu, 0);
-    cpu->rip = insn_next_rip(cpu, in);
     if (rule == IF_VIRTUAL) {
         cpu->rflags |= RFLAGS_VIF;
     } else if (!(cpu->rflags & RFLAGS_IF)) {
         cpu->rflags |= RFLAGS_IF;
-        cpu_shadow(cpu, BLOCK_STI);
+        if (!(in->flags & IN_SHADOW))
+            cpu_shadow(cpu, BLOCK_STI);
+        else if (cpu->events)
+            cpu_kick(cpu);
     }
 }
-EXEC_END(sti)
+EXEC(sti)
 
 /* ---- AC ---- */
 

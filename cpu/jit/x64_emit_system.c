@@ -17,6 +17,18 @@ static bool x64_cli(struct x64 *e, const struct insn *in, unsigned arg)
     return true;
 }
 
+/* with its shadow in the block, and no event that has waited for this */
+static bool x64_sti(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    if (!(in->flags & IN_SHADOW))
+        return false;
+    x64_only_cpl_0(e);
+    x64_alu_mi(&e->hot, ALU_CMP, SZ_32, X64_FIELD(events), 0);
+    x64_jump_slow(e, CC_NE);
+    x64_alu_mi(&e->hot, ALU_OR, SZ_32, X64_FIELD(rflags), (int32_t)RFLAGS_IF);
+    return true;
+}
+
 static bool x64_swapgs(struct x64 *e, const struct insn *in, unsigned arg)
 {
     x64_only_cpl_0(e);
