@@ -86,25 +86,27 @@ EXEC(sti)
 
 /* ---- AC ---- */
 
-static void alignment_check_flag(struct cpu *cpu, uint64_t ac)
+/* ends the block: the next one is fetched in the new view */
+static void alignment_check_flag(struct cpu *cpu, const struct insn *in, uint64_t ac)
 {
     if (cpu->cpl != 0)
         raise_ud(cpu);
     cpu->rflags = (cpu->rflags & ~RFLAGS_AC) | ac;
     mmu_set_view(&cpu->mmu, cpu_view(cpu, 0));
+    cpu->rip = insn_next_rip(cpu, in);
 }
 
 EXEC_BODY(clac)
 {
-    alignment_check_flag(cpu, 0);
+    alignment_check_flag(cpu, in, 0);
 }
-EXEC(clac)
+EXEC_END(clac)
 
 EXEC_BODY(stac)
 {
-    alignment_check_flag(cpu, RFLAGS_AC);
+    alignment_check_flag(cpu, in, RFLAGS_AC);
 }
-EXEC(stac)
+EXEC_END(stac)
 
 /* ---- sleeping ---- */
 

@@ -88,7 +88,8 @@ struct gpa_cache;   /* mmu/gpa_cache.h */
 struct mmu {
     struct tlb_entry *tlb;        /* entries of the current view of the current context */
     struct tlb_entry *tlb_system; /* VIEW_SUPERVISOR of the current context: implicit accesses */
-    struct tlb_entry *tlb_user;   /* VIEW_USER of the current context; NULL: not used yet */
+    /* of each view that has entries of its own, in the current context; NULL: not used yet */
+    struct tlb_entry *tlb_of[VIEW_COUNT];
     struct tlb_context *context;
     /* The page that code is being fetched from: a look-up that need not be repeated while running
      * inside it. TLB_NONE after every switch of context or view and every flush. */

@@ -126,14 +126,16 @@ static struct tlb_context *tlb_find_context(struct mmu *m, const struct tlb_key 
 void mmu_switch(struct mmu *m)
 {
     struct tlb_key key = tlb_key_of(m);
-    struct tlb_view *user;
 
     if (!m->context || !tlb_same_key(&m->context->key, &key))
         m->context = tlb_find_context(m, &key);
     m->context->last_used = ++m->context_clock;
     m->tlb_system = tlb_view(m->context, VIEW_SUPERVISOR)->entry;
-    user = m->context->view[m->context->alias[VIEW_USER]];
-    m->tlb_user = user ? user->entry : NULL;
+    for (unsigned view = 0; view < TLB_OWN_VIEWS; view++) {
+        struct tlb_view *v = m->context->view[m->context->alias[view]];
+
+        m->tlb_of[view] = v ? v->entry : NULL;
+    }
     mmu_set_view(m, m->view);
 }
 
@@ -144,9 +146,7 @@ void mmu_set_view(struct mmu *m, enum mmu_view view)
     if (unlikely(view == VIEW_USER_ALIGNED || m->watch))
         m->tlb = (struct tlb_entry *)tlb_never;
     else
-        m->tlb = tlb_view(m->context, view)->entry;
-    if (view == VIEW_USER && !m->watch)
-        m->tlb_user = m->tlb;
+        m->tlb = m->tlb_of[view] = tlb_view(m->context, view)->entry;
 }
 
 void mmu_set_watch(struct mmu *m, mmu_watch_fn *watch)

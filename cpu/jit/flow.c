@@ -44,6 +44,7 @@ static uint16_t flow_must(unsigned rule)
     case RULE_ROR: return FL_OC;
     case RULE_BIT:
     case RULE_BIT_LOST: return FL_C;
+    case RULE_ZERO_LOST: return FL_Z;
     default: return FL_OSZAPC;
     }
 }
@@ -61,11 +62,8 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
                                            const struct insn *in)
 {
     const struct flow_row *row = t->row[in->id];
-    bool mem = in->flags & IN_MEM;
 
     if (!row)
-        return NULL;
-    if (mem && row->traits & FLOW_NO_MEMORY)
         return NULL;
     if (row->traits & FLOW_XMM && b->key & KEY_NO_SSE)
         return NULL;

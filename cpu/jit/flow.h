@@ -22,6 +22,7 @@ enum flag_rule {
     RULE_BIT,            /* CF, from the operands */
     RULE_LOST,     /* all flags, and nothing gives them back */
     RULE_BIT_LOST, /* CF, likewise */
+    RULE_ZERO_LOST, /* ZF, likewise */
     RULE_CARRY_IN, /* as LOST, reads CF */
     RULE_BY_CL,    /* as LOST, but a count of 0 keeps all */
 };
@@ -33,7 +34,6 @@ enum {
     FLOW_STORES = 1 << 6,     /* does not read the r/m operand that it writes */
     FLOW_NO_ACCESS = 1 << 7,  /* does not touch its memory operand */
     FLOW_STACK = 1 << 8,      /* accesses the stack */
-    FLOW_NO_MEMORY = 1 << 9,  /* the emitter is for register forms only */
     FLOW_FAULTS = 1 << 10,    /* even without an access */
     FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0. FLOW_W_REG and FLOW_W_RM
                                  still mean general ones */

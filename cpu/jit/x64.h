@@ -181,6 +181,10 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 /* guest register + disp, 64 bits */
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
                                   bool write);
+/* r14 += the segment's base */
+void x64_add_base(struct x64 *e, const struct insn *in);
+/* the linear address in r14; not aligned */
+struct x64_operand x64_access_tmp(struct x64 *e, unsigned bytes, bool write);
 void x64_jump_slow(struct x64 *e, unsigned cc);
 /* the look-up of a group; returns the rel32 of the jump where it misses, as written */
 uint8_t *x64_group_look_up(struct x64 *e, const struct x64_group *g);

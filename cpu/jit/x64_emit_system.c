@@ -95,6 +95,52 @@ static void x64_store_imm(struct x64_buf *b, unsigned size, struct x64_mem m, in
         x64_32(b, (uint32_t)imm);
 }
 
+/* ---- views ---- */
+
+/* as mmu_set_view does; r14: the TLB of the view. Code is fetched in it from now on: a jump to a linear
+ * address must follow. */
+static void x64_set_view(struct x64_buf *b, enum mmu_view view)
+{
+    x64_store_imm(b, SZ_32, X64_FIELD(mmu.view), (int32_t)view);
+    x64_mov_ri(b, N_RAX, TLB_NONE);
+    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);
+    x64_mov_rr(b, SZ_64, X64_TLB, X64_TMP);
+    x64_store(b, SZ_64, X64_FIELD(mmu.tlb), X64_TLB);
+}
+
+/* the linear address of the next instruction */
+static void x64_next_rip(struct x64 *e, const struct insn *in, unsigned dst)
+{
+    x64_load(&e->hot, SZ_64, dst, X64_FIELD(native.page));
+    x64_alu_ri(&e->hot, ALU_ADD, SZ_64, dst, (int32_t)e->page_offset + in->start + in->length);
+}
+
+/* STAC (arg 1), CLAC, with CR4.SMAP */
+static bool x64_access_flag(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_buf *b = &e->hot;
+    enum mmu_view view = arg ? VIEW_SUPERVISOR_AC : VIEW_SUPERVISOR;
+    struct x64_mem tlb = X64_FIELD(mmu.tlb_of[0]);
+
+    tlb.disp += (int32_t)(view * sizeof(struct tlb_entry *));
+    x64_only_cpl_0(e);
+    x64_rm(b, 0xf7, SZ_32, 0, X64_FIELD(cr4)); /* test */
+    x64_32(b, CR4_SMAP);
+    x64_jump_slow(e, CC_E);
+    x64_load(b, SZ_64, X64_TMP, tlb);
+    x64_rr(b, 0x85, SZ_64, X64_TMP, X64_TMP); /* test */
+    x64_jump_slow(e, CC_E);
+    x64_alu_mi(b, arg ? ALU_OR : ALU_AND, SZ_32, X64_FIELD(rflags),
+               arg ? (int32_t)RFLAGS_AC : ~(int32_t)RFLAGS_AC);
+    x64_next_rip(e, in, N_RAX);
+    x64_store(b, SZ_64, X64_FIELD(rip), N_RAX);
+    x64_set_view(b, view);
+    x64_load(b, SZ_64, N_RAX, X64_FIELD(rip));
+    x64_end_indirect(e);
+    return true;
+}
+
 /* ---- SYSCALL, SYSRET: between CPL 3 and CPL 0, 64 bits on both sides, AC and TF being 0 then ---- */
 
 #define LEVEL_AR(cpl) (AR_P | AR_S | AR_G | AR_ACCESSED | (cpl) << 5)
@@ -148,12 +194,7 @@ static void x64_set_level(struct x64 *e, unsigned cpl)
     x64_store_imm(b, SZ_32, X64_FIELD(key), (int32_t)key);
     x64_mov_ri(b, N_RAX, (uint64_t)key << JUMP_TAG_SHIFT);
     x64_store(b, SZ_64, X64_FIELD(native.key_tag), N_RAX);
-    x64_store_imm(b, SZ_32, X64_FIELD(mmu.view), cpl == 3 ? VIEW_USER : VIEW_SUPERVISOR);
-    x64_mov_ri(b, N_RAX, TLB_NONE);
-    x64_store(b, SZ_64, X64_FIELD(mmu.fetch_page), N_RAX);
-    x64_store(b, SZ_64, X64_FIELD(native.page), N_RAX);
-    x64_mov_rr(b, SZ_64, X64_TLB, X64_TMP);
-    x64_store(b, SZ_64, X64_FIELD(mmu.tlb), X64_TLB);
+    x64_set_view(b, cpl == 3 ? VIEW_USER : VIEW_SUPERVISOR);
 }
 
 static bool x64_syscall(struct x64 *e, const struct insn *in, unsigned arg)
@@ -175,14 +216,13 @@ static bool x64_syscall(struct x64 *e, const struct insn *in, unsigned arg)
     x64_store(b, SZ_64, x64_slot(R11), N_RAX);
     x64_store(b, SZ_64, image, X64_TMP);
     x64_take_image(b, image, RFLAGS_KEPT);
-    x64_load(b, SZ_64, N_RCX, X64_FIELD(native.page));
-    x64_alu_ri(b, ALU_ADD, SZ_64, N_RCX, (int32_t)e->page_offset + in->start + in->length);
+    x64_next_rip(e, in, N_RCX);
     x64_load(b, SZ_64, N_RAX, X64_FIELD(msr.star));
     x64_rr(b, 0xc1, SZ_64, 5, N_RAX); /* shr */
     x64_8(b, 32);
     x64_alu_ri(b, ALU_AND, SZ_32, N_RAX, 0xfffc);
     x64_flat_segments(b, 0, false);
-    x64_load(b, SZ_64, X64_TMP, X64_FIELD(mmu.tlb_system));
+    x64_load(b, SZ_64, X64_TMP, X64_FIELD(mmu.tlb_of[VIEW_SUPERVISOR]));
     x64_set_level(e, 0);
     x64_load(b, SZ_64, N_RAX, X64_FIELD(msr.lstar));
     x64_end_indirect(e);
@@ -204,7 +244,7 @@ static bool x64_sysret(struct x64 *e, const struct insn *in, unsigned arg)
     x64_rm(b, 0xf7, SZ_32, 0, x64_slot(R11)); /* test */
     x64_32(b, RFLAGS_TF | RFLAGS_AC);
     x64_jump_slow(e, CC_NE);
-    x64_load(b, SZ_64, X64_TMP, X64_FIELD(mmu.tlb_user));
+    x64_load(b, SZ_64, X64_TMP, X64_FIELD(mmu.tlb_of[VIEW_USER]));
     x64_rr(b, 0x85, SZ_64, X64_TMP, X64_TMP); /* test */
     x64_jump_slow(e, CC_E);
     x64_set_level(e, 3);
@@ -217,6 +257,90 @@ static bool x64_sysret(struct x64 *e, const struct insn *in, unsigned arg)
     x64_flat_segments(b, 3, true);
     x64_mov_rr(b, SZ_64, N_RAX, N_RCX);
     x64_end_indirect(e);
+    return true;
+}
+
+/* ---- moves of system state ---- */
+
+/* the selector: 16 bits in memory, all of a register */
+static bool x64_mov_E_S(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_mem selector = X64_FIELD(seg[0].selector);
+    struct x64_operand o;
+
+    selector.disp += (int32_t)(in->reg * sizeof(struct seg));
+    if (!(in->flags & IN_MEM)) {
+        x64_rm(&e->hot, 0xb7 | OP_0F, SZ_32, N_RAX, selector); /* movzx */
+        x64_to_guest(e, in->size, in->rm, N_RAX);
+        return true;
+    }
+    o = x64_access(e, in, 2, true);
+    x64_free_tmp(e, &o);
+    x64_load(&e->hot, SZ_16, X64_TMP, selector);
+    x64_op(e, 0x89, SZ_16, X64_TMP, &o);
+    return true;
+}
+
+/* CR0, CR2, CR3 and CR4, in root operation */
+static bool x64_mov_R_C(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    static const struct x64_mem cr[] = {
+        [0] = X64_FIELD(cr0),
+        [2] = X64_FIELD(cr2),
+        [3] = X64_FIELD(cr3),
+        [4] = X64_FIELD(cr4),
+    };
+
+    if (e->b->key & KEY_NON_ROOT || in->reg >= sizeof cr / sizeof cr[0] || in->reg == 1)
+        return false;
+    x64_only_cpl_0(e);
+    x64_load(&e->hot, SZ_64, N_RAX, cr[in->reg]);
+    x64_to_guest(e, SZ_64, in->rm, N_RAX);
+    x64_end_link(e, 0, (int64_t)e->page_offset + in->start + in->length, false);
+    return true;
+}
+
+/* RDTSC and RDTSCP (arg 1) in root operation: what cpu_tsc says, all cycles being in the budget */
+static bool x64_rdtsc(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_buf *b = &e->hot;
+
+    if (e->b->key & KEY_NON_ROOT)
+        return false;
+    x64_rm(b, 0xf7, SZ_32, 0, X64_FIELD(cr4)); /* test */
+    x64_32(b, CR4_TSD);
+    x64_jump_slow(e, CC_NE);
+    x64_load(b, SZ_64, X64_TMP, X64_FIELD(native.left));
+    x64_rr(b, 0xc1, SZ_64, 7, X64_TMP); /* sar */
+    x64_8(b, NATIVE_COUNT_BITS);
+    x64_rm(b, 0x03, SZ_64, X64_TMP, X64_FIELD(native.reserve)); /* add: the budget */
+    x64_load(b, SZ_64, N_RAX, X64_FIELD(horizon));
+    x64_alu_rr(b, ALU_SUB, SZ_64, N_RAX, X64_TMP);
+    x64_rm(b, 0x03, SZ_64, N_RAX, X64_FIELD(tsc_offset)); /* add */
+    x64_mov_rr(b, SZ_32, N_RBX, N_RAX);
+    x64_rr(b, 0xc1, SZ_64, 5, N_RAX); /* shr */
+    x64_8(b, 32);
+    x64_mov_rr(b, SZ_64, N_RDX, N_RAX);
+    if (arg)
+        x64_load(b, SZ_32, N_RCX, X64_FIELD(msr.tsc_aux));
+    e->valid = 0;
+    x64_end_link(e, 0, (int64_t)e->page_offset + in->start + in->length, false);
+    return true;
+}
+
+static bool x64_pushf(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_operand o;
+
+    if (in->size != SZ_64)
+        return false;
+    x64_whole_flags(&e->hot); /* without RF, which code of this kind does not run with */
+    e->valid = 0;
+    x64_store(&e->hot, SZ_64, X64_FIELD(rip), N_RAX); /* free inside a block */
+    o = x64_access_reg(e, RSP, -8, 8, true);
+    x64_load(&e->hot, SZ_64, X64_TMP, X64_FIELD(rip));
+    x64_op(e, 0x89, SZ_64, X64_TMP, &o);
+    x64_move_rsp(e, -8);
     return true;
 }
 
