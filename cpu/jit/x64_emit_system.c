@@ -188,7 +188,7 @@ static void x64_begin_level(struct x64_buf *b)
 static void x64_set_level(struct x64 *e, unsigned cpl)
 {
     struct x64_buf *b = &e->hot;
-    uint32_t key = (e->b->key & ~(uint32_t)KEY_USER) | KEY_SS32 | (cpl == 3 ? KEY_USER : 0);
+    uint32_t key = (e->b->key & ~(uint32_t)KEY_USER) | (cpl == 3 ? KEY_USER : 0);
 
     x64_store_imm(b, SZ_8, X64_FIELD(cpl), (int32_t)cpl);
     x64_store_imm(b, SZ_32, X64_FIELD(key), (int32_t)key);

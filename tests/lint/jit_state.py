@@ -21,7 +21,7 @@ MOVES = {"x64_x87.c": {"fpu", "seg"}}
 # tests/jit/test_key.c.
 KEYS = {
     "KEY_CODE64", "KEY_CODE_MASK", "KEY_SINGLE", "KEY_NO_SSE", "KEY_NO_X87", "KEY_SSE_TRAPS",
-    "KEY_X87_TRAPS", "KEY_USER", "KEY_NON_ROOT", "KEY_SS32",
+    "KEY_X87_TRAPS", "KEY_USER", "KEY_NON_ROOT",
 }
 # These look at the processor's mode.
 CALLS = re.compile(r"\b(cpu_64bit|cpu_long|cpu_protected|cpu_vm86|cpu_real|cpu_view|cpu_rflags|"
