@@ -9,7 +9,7 @@
 #include "cpu/jit/jit.h"
 
 enum {
-    JUMP_TABLE_ENTRIES = 1 << 14,
+    JUMP_TABLE_ENTRIES = 1 << 15,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
     JIT_CHUNKS = 32,     /* fewer where the cache is small */
 };
