@@ -100,9 +100,16 @@ bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg);
  * and whether it writes any. */
 void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes);
 
+/* After which instructions of a path the flags are saved: what there is to know at a fault. */
+struct flow_saves {
+    uint64_t after[PATH_MAX_INSNS / 64];
+};
+void flow_note_saves(const struct flow_path *p, const struct flow *flow, struct flow_saves *s);
+
 /* The RFLAGS image of the arithmetic flags before instruction `at`, from those that were saved last
  * (an RFLAGS image too) and the registers as they are there. */
-uint64_t flow_replay_path(const struct flow_path *p, const struct flow *flow, unsigned at,
-                          uint64_t saved, const uint64_t *r);
-uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
-                     const uint64_t *r);
+uint64_t flow_replay_path(const struct flow_table *t, const struct flow_path *p,
+                          const struct flow_saves *s, unsigned at, uint64_t saved,
+                          const uint64_t *r);
+uint64_t flow_replay(const struct flow_table *t, const struct block *b, const struct flow *flow,
+                     unsigned at, uint64_t saved, const uint64_t *r);

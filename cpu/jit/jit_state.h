@@ -41,6 +41,7 @@ struct native_block {
     struct native_block *follows; /* next of the path, or NULL */
     struct native_block *same;    /* next of those of b */
     unsigned first;               /* index of its first instruction in the path */
+    struct flow_saves saves;      /* of the path that it begins */
     bool taken;                   /* goes on by the taken branch, not by what is behind */
     bool stale;                   /* not to be entered any more */
     uint8_t *code;

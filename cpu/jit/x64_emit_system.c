@@ -12,6 +12,15 @@ static void x64_only_cpl_0(struct x64 *e)
     e->valid = 0;
 }
 
+/* CLD, STD (arg 1): never fault, but the AND costs the native flags */
+static bool x64_direction(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    x64_alu_mi(&e->hot, arg ? ALU_OR : ALU_AND, SZ_32, X64_FIELD(rflags),
+               arg ? (int32_t)RFLAGS_DF : ~(int32_t)RFLAGS_DF);
+    e->valid = 0;
+    return true;
+}
+
 static bool x64_cli(struct x64 *e, const struct insn *in, unsigned arg)
 {
     x64_only_cpl_0(e);

@@ -273,6 +273,7 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
 
     jit_path(head, &path);
     flow_analyse_path(jit->flow, &path, flow);
+    flow_note_saves(&path, flow, &head->saves);
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
     e.x87_until = x64_path_x87_until(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);
