@@ -386,7 +386,7 @@ static inline struct block *block_at(struct cpu *cpu, uint64_t linear)
     struct block *b;
 
     if (unlikely((linear & PAGE_MASK) != m->fetch_page)) {
-        const struct tlb_entry *e = tlb_at(m->tlb, linear);
+        const struct tlb_entry *e = tlb_code_at(m->tlb, linear);
 
         if (unlikely(e->fetch != (linear & PAGE_MASK)))
             return find_slow(cpu, linear);

@@ -21,6 +21,10 @@
 #define X64_FIELD(member) \
     ((struct x64_mem){ X64_CPU, N_NONE, 0, (int32_t)offsetof(struct cpu, member) - X64_CPU_BIAS })
 
+/* a field of an entry of the TLB for fetches, from 32 times its number */
+#define X64_CODE_ENTRY(member) \
+    (int32_t)(TLB_ENTRIES * sizeof(struct tlb_entry) + offsetof(struct tlb_entry, member))
+
 extern const uint8_t x64_reg_of[16]; /* native register of a guest register; N_NONE: cpu->r */
 
 static inline struct x64_mem x64_slot(unsigned reg)
