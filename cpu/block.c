@@ -256,6 +256,14 @@ static void build_crossing(struct cpu *cpu, struct block *b, uint64_t linear, co
         page_add(cpu, b, 1, pa2 & PAGE_MASK);
 }
 
+/* May a block go on from STI to the instruction behind it, its last one then? Nothing must see that
+ * blocking by STI is in effect: a VM exit of that instruction does, in non-root operation, and
+ * another shadow, which would not be one behind that of STI. */
+static bool block_shadows(const struct cpu *cpu, const struct insn *next)
+{
+    return !(cpu->key & KEY_NON_ROOT) && next->id != INSN_MOV_Sw_Ew && next->id != INSN_POP_SS;
+}
+
 /* false: the first instruction crosses the page */
 static bool build_straight(struct cpu *cpu, struct block *b, const uint8_t *bytes, unsigned room)
 {
@@ -273,8 +281,14 @@ static bool build_straight(struct cpu *cpu, struct block *b, const uint8_t *byte
             break;
         if (r == DECODE_TOO_LONG)
             set_too_long(in, (uint16_t)at);
+        if (n > 0 && in[-1].id == INSN_STI) {
+            if (!block_shadows(cpu, in))
+                break;
+            in[-1].flags |= IN_SHADOW;
+            ended = true;
+        }
         b->cost += insn_rows[in->id].cost;
-        ended = r == DECODE_TOO_LONG || insn_rows[in->id].traits & T_END;
+        ended |= r == DECODE_TOO_LONG || insn_rows[in->id].traits & T_END;
         at += in->length;
         n++;
     }
@@ -372,7 +386,7 @@ static inline struct block *block_at(struct cpu *cpu, uint64_t linear)
     struct block *b;
 
     if (unlikely((linear & PAGE_MASK) != m->fetch_page)) {
-        const struct tlb_entry *e = tlb_at(m->tlb, linear);
+        const struct tlb_entry *e = tlb_code_at(m->tlb, linear);
 
         if (unlikely(e->fetch != (linear & PAGE_MASK)))
             return find_slow(cpu, linear);

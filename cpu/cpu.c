@@ -111,7 +111,8 @@ void cpu_update_key(struct cpu *cpu)
     uint32_t key = cpu_code_key(cpu);
     enum mmu_view view = cpu_view(cpu, cpu->cpl);
 
-    if (cpu->seg[SEG_SS].ar & AR_DB)
+    /* not in 64-bit mode, where it is null in handlers, and is not after SYSCALL */
+    if (cpu->seg[SEG_SS].ar & AR_DB && key != KEY_CODE64)
         key |= KEY_SS32;
     if (cpu->cpl == 3)
         key |= KEY_USER;

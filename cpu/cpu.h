@@ -74,7 +74,7 @@ struct table_reg { /* GDTR, IDTR */
 /* clang-format off */
 enum {
     KEY_CODE16 = 0, KEY_CODE32 = 1, KEY_CODE64 = 2, KEY_CODE_MASK = 3,
-    KEY_SS32 = 1 << 2,    /* SS.B: stack size 32 (64-bit mode: always 64) */
+    KEY_SS32 = 1 << 2,    /* SS.B: stack size 32; 0 in 64-bit mode, where it is 64 */
     KEY_USER = 1 << 3,    /* CPL 3 */
     KEY_REAL = 1 << 4,    /* real-address or virtual-8086 mode */
     KEY_NO_X87 = 1 << 5,  /* CR0.EM or CR0.TS: x87 raises #NM */

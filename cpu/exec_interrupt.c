@@ -64,43 +64,49 @@ EXEC_BODY(cli)
 }
 EXEC(cli)
 
+/* The shadow is one more instruction. Where that one is the last of the block, events come no earlier
+ * than behind it anyway, and nobody sees whether they were held back (block_shadows). */
 EXEC_BODY(sti)
 {
     enum if_rule rule = interrupt_flag_rule(cpu);
 
     if (rule == IF_REFUSED || (rule == IF_VIRTUAL && cpu->rflags & RFLAGS_VIP))
         raise_gp(cpu, 0);
-    cpu->rip = insn_next_rip(cpu, in);
     if (rule == IF_VIRTUAL) {
         cpu->rflags |= RFLAGS_VIF;
     } else if (!(cpu->rflags & RFLAGS_IF)) {
         cpu->rflags |= RFLAGS_IF;
-        cpu_shadow(cpu, BLOCK_STI);
+        if (!(in->flags & IN_SHADOW))
+            cpu_shadow(cpu, BLOCK_STI);
+        else if (cpu->events)
+            cpu_kick(cpu);
     }
 }
-EXEC_END(sti)
+EXEC(sti)
 
 /* ---- AC ---- */
 
-static void alignment_check_flag(struct cpu *cpu, uint64_t ac)
+/* ends the block: the next one is fetched in the new view */
+static void alignment_check_flag(struct cpu *cpu, const struct insn *in, uint64_t ac)
 {
     if (cpu->cpl != 0)
         raise_ud(cpu);
     cpu->rflags = (cpu->rflags & ~RFLAGS_AC) | ac;
     mmu_set_view(&cpu->mmu, cpu_view(cpu, 0));
+    cpu->rip = insn_next_rip(cpu, in);
 }
 
 EXEC_BODY(clac)
 {
-    alignment_check_flag(cpu, 0);
+    alignment_check_flag(cpu, in, 0);
 }
-EXEC(clac)
+EXEC_END(clac)
 
 EXEC_BODY(stac)
 {
-    alignment_check_flag(cpu, RFLAGS_AC);
+    alignment_check_flag(cpu, in, RFLAGS_AC);
 }
-EXEC(stac)
+EXEC_END(stac)
 
 /* ---- sleeping ---- */
 

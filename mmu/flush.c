@@ -83,7 +83,7 @@ static void flush_large(struct tlb_view *v, uint64_t linear, bool globals)
 
 void flush_page(struct tlb_context *c, uint64_t linear, bool globals)
 {
-    unsigned i = tlb_index(linear);
+    unsigned at[] = { tlb_index(linear), tlb_code_index(linear) };
 
     c->walk_epoch++;
     if (c->canonical_width == 32)
@@ -93,8 +93,9 @@ void flush_page(struct tlb_context *c, uint64_t linear, bool globals)
 
         if (!v || !v->filled)
             continue;
-        if ((v->detail[i].linear ^ linear) >> PAGE_SHIFT == 0)
-            flush_one(v, i, globals);
+        for (unsigned k = 0; k < 2; k++)
+            if ((v->detail[at[k]].linear ^ linear) >> PAGE_SHIFT == 0)
+                flush_one(v, at[k], globals);
         if (unlikely(flush_large_near(v, linear)))
             flush_large(v, linear, globals);
     }

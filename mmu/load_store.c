@@ -46,7 +46,7 @@ static inline struct tlb_view *ls_page(struct mmu *m, enum mmu_view view, uint64
                                        enum mmu_access access)
 {
     struct tlb_view *v = tlb_view(m->context, view);
-    uint64_t have = v->detail[tlb_index(linear)].linear, right = UINT64_C(1) << access;
+    uint64_t have = v->detail[tlb_index_for(linear, access)].linear, right = UINT64_C(1) << access;
     struct mmu_out out;
 
     if ((have & (PAGE_MASK | right)) != ((linear & PAGE_MASK) | right) &&
@@ -71,7 +71,7 @@ static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear
                               enum mmu_access access)
 {
     struct tlb_view *v = ls_page(m, view, linear, access);
-    unsigned i = tlb_index(linear);
+    unsigned i = tlb_index_for(linear, access);
     struct ls_part p = {
         .v = v,
         .linear = linear,

@@ -18,14 +18,19 @@
 #include "mmu/bus.h"
 #include "mmu/stage2.h"
 
-#define TLB_ENTRIES 2048 /* a view, direct-mapped by bits 22:12 of the linear address */
+/* Of a view, direct-mapped by bits 22:12 of the linear address; behind them those of fetches, by bits
+ * 21:12. Code and data have entries of their own because what runs hot would meet what it works on,
+ * again and again, as long as both are where they are. */
+#define TLB_ENTRIES 2048
+#define TLB_CODE_ENTRIES 1024
 /* never equal to a page address, also not with bits 3:0 of an address in it (cpu/jit checks
  * alignment by these) */
 #define TLB_NONE UINT64_C(0x800)
 
 struct tlb_entry {
-    uint64_t read, write, fetch; /* linear address of the page, or TLB_NONE */
-    uintptr_t addend;            /* native address = linear + addend, modulo 2^64 */
+    /* linear address of the page, or TLB_NONE: fetch always is with data, the others with code */
+    uint64_t read, write, fetch;
+    uintptr_t addend; /* native address = linear + addend, modulo 2^64 */
 };
 
 /* Who accesses. The processor chooses by CPL, RFLAGS.AC and CR4.SMAP; mmu_set_view. */
@@ -88,6 +93,8 @@ struct gpa_cache;   /* mmu/gpa_cache.h */
 struct mmu {
     struct tlb_entry *tlb;        /* entries of the current view of the current context */
     struct tlb_entry *tlb_system; /* VIEW_SUPERVISOR of the current context: implicit accesses */
+    /* of each view that has entries of its own, in the current context; NULL: not used yet */
+    struct tlb_entry *tlb_of[VIEW_COUNT];
     struct tlb_context *context;
     /* The page that code is being fetched from: a look-up that need not be repeated while running
      * inside it. TLB_NONE after every switch of context or view and every flush. */
@@ -204,6 +211,11 @@ void mmu_show_tlb(const struct mmu *m, FILE *out);
 static inline struct tlb_entry *tlb_at(struct tlb_entry *tlb, uint64_t linear)
 {
     return &tlb[linear >> PAGE_SHIFT & (TLB_ENTRIES - 1)];
+}
+
+static inline struct tlb_entry *tlb_code_at(struct tlb_entry *tlb, uint64_t linear)
+{
+    return &tlb[TLB_ENTRIES + (linear >> PAGE_SHIFT & (TLB_CODE_ENTRIES - 1))];
 }
 
 /* The last byte's page must be the tag's page, so that a crossing access misses. */

@@ -15,9 +15,9 @@
 
 /* What VIEW_USER_ALIGNED looks things up in: nothing is ever here, and nothing is written. */
 static const struct {
-    struct tlb_entry entry[TLB_ENTRIES];
+    struct tlb_entry entry[TLB_ALL];
     struct tlb_near near;
-} tlb_never = { .entry = { [0 ... TLB_ENTRIES - 1] = { TLB_NONE, TLB_NONE, TLB_NONE, 0 } } };
+} tlb_never = { .entry = { [0 ... TLB_ALL - 1] = { TLB_NONE, TLB_NONE, TLB_NONE, 0 } } };
 
 static_assert(offsetof(struct tlb_view, near) == sizeof tlb_never.entry, "as in a view");
 
@@ -134,6 +134,11 @@ void mmu_switch(struct mmu *m)
         m->context = tlb_find_context(m, &key);
     m->context->last_used = ++m->context_clock;
     m->tlb_system = tlb_view(m->context, VIEW_SUPERVISOR)->entry;
+    for (unsigned view = 0; view < TLB_OWN_VIEWS; view++) {
+        struct tlb_view *v = m->context->view[m->context->alias[view]];
+
+        m->tlb_of[view] = v ? v->entry : NULL;
+    }
     mmu_set_view(m, m->view);
 }
 
@@ -144,7 +149,7 @@ void mmu_set_view(struct mmu *m, enum mmu_view view)
     if (unlikely(view == VIEW_USER_ALIGNED || m->watch))
         m->tlb = (struct tlb_entry *)tlb_never.entry;
     else
-        m->tlb = tlb_view(m->context, view)->entry;
+        m->tlb = m->tlb_of[view] = tlb_view(m->context, view)->entry;
 }
 
 void mmu_set_watch(struct mmu *m, mmu_watch_fn *watch)
@@ -228,7 +233,7 @@ static void tlb_put_bit(uint64_t *map, unsigned i, bool set)
 
 void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
 {
-    unsigned i = tlb_index(fill->linear), shift = fill->detail >> DETAIL_SHIFT_AT;
+    unsigned i = tlb_index_for(fill->linear, fill->access), shift = fill->detail >> DETAIL_SHIFT_AT;
     struct tlb_entry *e = &v->entry[i];
     bool large = shift > PAGE_SHIFT;
 
@@ -249,14 +254,16 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
     if (!fill->native)
         return;
     e->addend = (uintptr_t)fill->native - (uintptr_t)fill->linear;
+    if (fill->access == MMU_FETCH) {
+        e->fetch = fill->linear;
+        return;
+    }
     if (fill->detail & DETAIL_READ)
         e->read = fill->linear;
-    if (fill->detail & DETAIL_FETCH)
-        e->fetch = fill->linear;
     /* A write tag counts as a write (dirty tracking), so a page that is only read gets none until
      * the flags say that it makes no difference. */
     if (fill->kind == KIND_RAM && fill->detail & DETAIL_WRITE && !(*fill->flags & PAGE_CODE) &&
-        (fill->writes || (*fill->flags & PAGE_WRITABLE && *fill->flags & PAGE_DIRTY)))
+        (fill->access == MMU_WRITE || (*fill->flags & PAGE_WRITABLE && *fill->flags & PAGE_DIRTY)))
         tlb_allow_write(v, i, fill->flags);
 }
 
@@ -283,7 +290,7 @@ void mmu_show_tlb(const struct mmu *m, FILE *out)
         fprintf(out, "VPID %u PCID %u EP4TA %#" PRIx64 "%s\n", c->key.vpid, c->key.pcid,
                 c->key.stage2_tag, c == m->context ? " (current)" : "");
         for (unsigned view = 0; view < TLB_OWN_VIEWS; view++)
-            for (unsigned i = 0; c->view[view] && i < TLB_ENTRIES; i++)
+            for (unsigned i = 0; c->view[view] && i < TLB_ALL; i++)
                 if (bit(c->view[view]->used[i / 64], i % 64))
                     tlb_show_entry(&c->view[view]->detail[i], view, out);
     }

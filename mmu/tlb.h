@@ -13,7 +13,8 @@ static_assert(sizeof(struct tlb_entry) == 32, "an entry is addressed by a shift 
 static_assert(offsetof(struct tlb_entry, addend) == 24, "tags first");
 
 #define TLB_CONTEXTS 48
-#define TLB_WORDS (TLB_ENTRIES / 64)
+#define TLB_ALL (TLB_ENTRIES + TLB_CODE_ENTRIES)
+#define TLB_WORDS (TLB_ALL / 64)
 #define TLB_LARGE_BITS 1024 /* of the filters below */
 #define TLB_WRITE_BITS 4096
 
@@ -86,9 +87,9 @@ struct tlb_run {
 };
 
 struct tlb_view {
-    struct tlb_entry entry[TLB_ENTRIES];
+    struct tlb_entry entry[TLB_ALL];
     struct tlb_near near;
-    struct tlb_detail detail[TLB_ENTRIES];
+    struct tlb_detail detail[TLB_ALL];
     struct tlb_run run[TLB_ENTRIES][2]; /* for reads, for writes */
     /* one bit an entry: filled; filled and global; ... part of a larger page; ... with a write tag.
      * They make a flush visit only what was filled. */
@@ -130,6 +131,16 @@ static inline unsigned tlb_index(uint64_t linear)
     return linear >> PAGE_SHIFT & (TLB_ENTRIES - 1);
 }
 
+static inline unsigned tlb_code_index(uint64_t linear)
+{
+    return TLB_ENTRIES + (linear >> PAGE_SHIFT & (TLB_CODE_ENTRIES - 1));
+}
+
+static inline unsigned tlb_index_for(uint64_t linear, enum mmu_access access)
+{
+    return access == MMU_FETCH ? tlb_code_index(linear) : tlb_index(linear);
+}
+
 /* where a large page (2 or 4 MiB, or 1 GiB) around linear is in large_filter */
 static inline unsigned tlb_large_hash(uint64_t linear, unsigned page_shift)
 {
@@ -145,12 +156,6 @@ static inline unsigned tlb_write_hash(uint64_t pa)
 }
 
 static_assert(TLB_LARGE_BITS == 1 << 10 && TLB_WRITE_BITS == 1 << 12, "widths of the hashes");
-
-/* behind the entries of a view */
-static inline const struct tlb_near *tlb_near(const struct tlb_entry *entries)
-{
-    return (const struct tlb_near *)(entries + TLB_ENTRIES);
-}
 
 /* in front of a change of entry i (near.c) */
 void tlb_near_forget_slots(struct tlb_view *v, unsigned i);
@@ -181,7 +186,7 @@ struct tlb_fill {
     unsigned kind;
     uint8_t *native; /* page of RAM or ROM, or NULL */
     uint8_t *flags;  /* of the page of RAM, or NULL */
-    bool writes;     /* the access is a store */
+    enum mmu_access access;
 };
 void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill);
 

@@ -74,7 +74,7 @@ static void translate_enter(struct mmu *m, uint64_t linear, enum mmu_access acce
         .pa = page->pa & PAGE_MASK,
         .detail = page->rights | (w->global ? DETAIL_GLOBAL : 0) | (w->user ? DETAIL_USER : 0) |
                   w->shift << DETAIL_SHIFT_AT,
-        .writes = access == MMU_WRITE,
+        .access = access,
     };
 
     translate_kind(m, &fill);

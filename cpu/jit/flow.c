@@ -45,6 +45,7 @@ static uint16_t flow_must(unsigned rule)
     case RULE_ROR: return FL_OC;
     case RULE_BIT:
     case RULE_BIT_LOST: return FL_C;
+    case RULE_ZERO_LOST: return FL_Z;
     default: return FL_OSZAPC;
     }
 }
@@ -62,11 +63,8 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
                                            const struct insn *in)
 {
     const struct flow_row *row = t->row[in->id];
-    bool mem = in->flags & IN_MEM;
 
     if (!row)
-        return NULL;
-    if (mem && row->traits & FLOW_NO_MEMORY)
         return NULL;
     if (row->traits & FLOW_XMM && b->key & KEY_NO_SSE)
         return NULL;
@@ -298,26 +296,39 @@ static void flow_replay_one(struct flags *f, const struct insn *in, const struct
     }
 }
 
-uint64_t flow_replay_path(const struct flow_path *p, const struct flow *flow, unsigned at,
-                          uint64_t saved, const uint64_t *r)
+void flow_note_saves(const struct flow_path *p, const struct flow *flow, struct flow_saves *s)
+{
+    *s = (struct flow_saves){ 0 };
+    for (unsigned i = 0; i < p->insns; i++)
+        s->after[i / 64] |= (uint64_t)flow[i].save << i % 64;
+}
+
+uint64_t flow_replay_path(const struct flow_table *t, const struct flow_path *p,
+                          const struct flow_saves *s, unsigned at, uint64_t saved,
+                          const uint64_t *r)
 {
     struct flags f;
     unsigned first = at;
 
     flags_set(&f, saved);
-    while (first > 0 && !flow[first - 1].save)
+    while (first > 0 && !bit(s->after[(first - 1) / 64], (first - 1) % 64))
         first--;
-    for (unsigned i = first; i < at; i++)
-        if (flow[i].must)
-            flow_replay_one(&f, p->in[i], flow[i].row, r);
+    for (unsigned i = first; i < at; i++) {
+        const struct flow_row *row = flow_row_for(t, p->b[0], p->in[i]);
+
+        if (row && flow_must(row->rule))
+            flow_replay_one(&f, p->in[i], row, r);
+    }
     return flags_get(&f);
 }
 
-uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
-                     const uint64_t *r)
+uint64_t flow_replay(const struct flow_table *t, const struct block *b, const struct flow *flow,
+                     unsigned at, uint64_t saved, const uint64_t *r)
 {
     struct flow_path p = { 0 };
+    struct flow_saves s;
 
     flow_path_add(&p, b);
-    return flow_replay_path(&p, flow, at, saved, r);
+    flow_note_saves(&p, flow, &s);
+    return flow_replay_path(t, &p, &s, at, saved, r);
 }

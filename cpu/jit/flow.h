@@ -23,6 +23,7 @@ enum flag_rule {
     RULE_BIT,            /* CF, from the operands */
     RULE_LOST,     /* all flags, and nothing gives them back */
     RULE_BIT_LOST, /* CF, likewise */
+    RULE_ZERO_LOST, /* ZF, likewise */
     RULE_CARRY_IN, /* as LOST, reads CF */
     RULE_BY_CL,    /* as LOST, but a count of 0 keeps all */
 };
@@ -34,7 +35,6 @@ enum {
     FLOW_STORES = 1 << 6,     /* does not read the r/m operand that it writes */
     FLOW_NO_ACCESS = 1 << 7,  /* does not touch its memory operand */
     FLOW_STACK = 1 << 8,      /* accesses the stack */
-    FLOW_NO_MEMORY = 1 << 9,  /* the emitter is for register forms only */
     FLOW_FAULTS = 1 << 10,    /* even without an access */
     FLOW_XMM = 1 << 11,       /* uses XMM registers; needs KEY_NO_SSE 0. FLOW_W_REG and FLOW_W_RM
                                  still mean general ones */
@@ -101,9 +101,16 @@ bool flow_writes(const struct flow *f, const struct insn *in, unsigned reg);
  * and whether it writes any. */
 void flow_of_call(const struct flow_table *t, const struct insn *in, uint16_t *needs, bool *writes);
 
+/* After which instructions of a path the flags are saved: what there is to know at a fault. */
+struct flow_saves {
+    uint64_t after[PATH_MAX_INSNS / 64];
+};
+void flow_note_saves(const struct flow_path *p, const struct flow *flow, struct flow_saves *s);
+
 /* The RFLAGS image of the arithmetic flags before instruction `at`, from those that were saved last
  * (an RFLAGS image too) and the registers as they are there. */
-uint64_t flow_replay_path(const struct flow_path *p, const struct flow *flow, unsigned at,
-                          uint64_t saved, const uint64_t *r);
-uint64_t flow_replay(const struct block *b, const struct flow *flow, unsigned at, uint64_t saved,
-                     const uint64_t *r);
+uint64_t flow_replay_path(const struct flow_table *t, const struct flow_path *p,
+                          const struct flow_saves *s, unsigned at, uint64_t saved,
+                          const uint64_t *r);
+uint64_t flow_replay(const struct flow_table *t, const struct block *b, const struct flow *flow,
+                     unsigned at, uint64_t saved, const uint64_t *r);

@@ -319,13 +319,11 @@ static void jit_bad_target(struct cpu *cpu, struct native_block *nb)
 static void jit_recover(struct cpu *cpu, const struct native_block *nb, unsigned at,
                         const uint64_t *r)
 {
-    struct flow flow[PATH_MAX_INSNS];
     struct flow_path path;
 
     jit_path(nb->head, &path);
-    flow_analyse_path(cpu->jit->flow, &path, flow);
-    flags_set(&cpu->flags,
-              flow_replay_path(&path, flow, nb->first + at, flags_unpack(cpu->native.flags), r));
+    flags_set(&cpu->flags, flow_replay_path(cpu->jit->flow, &path, &nb->head->saves, nb->first + at,
+                                            flags_unpack(cpu->native.flags), r));
 }
 
 /* the budget as native code counts it, and back */

@@ -11,8 +11,8 @@
 
 #define JUMP_HASH UINT32_C(0x9e3779b1) /* of native addresses; the upper bits count */
 enum {
-    JUMP_TABLE_ENTRIES = 1 << 14,
-    JUMP_HASH_SHIFT = 32 - 14,
+    JUMP_TABLE_ENTRIES = 1 << 15,
+    JUMP_HASH_SHIFT = 32 - 15,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
     JIT_CHUNKS = 32,     /* fewer where the cache is small */
 };
@@ -54,6 +54,7 @@ struct native_block {
     struct native_block *same;    /* next of those of b */
     unsigned first;               /* index of its first instruction in the path */
     uint64_t rest;                /* what the blocks behind it in the path have been charged */
+    struct flow_saves saves;      /* of the path that it begins */
     bool taken;                   /* goes on by the taken branch, not by what is behind */
     bool loops;                   /* of a first one: the path comes back to itself */
     struct native_block *twin;    /* ... the same path, without look-ups at its start; or NULL */

@@ -21,6 +21,10 @@
 #define X64_FIELD(member) \
     ((struct x64_mem){ X64_CPU, N_NONE, 0, (int32_t)offsetof(struct cpu, member) - X64_CPU_BIAS })
 
+/* a field of an entry of the TLB for fetches, from 32 times its number */
+#define X64_CODE_ENTRY(member) \
+    (int32_t)(TLB_ENTRIES * sizeof(struct tlb_entry) + offsetof(struct tlb_entry, member))
+
 extern const uint8_t x64_reg_of[16]; /* native register of a guest register; N_NONE: cpu->r */
 
 static inline struct x64_mem x64_slot(unsigned reg)
@@ -170,6 +174,10 @@ void x64_op(struct x64 *e, uint32_t op, unsigned size, unsigned reg, const struc
 /* the r/m operand of `in`: its register, or its memory after a look-up that has hit; bytes: how many
  * are accessed */
 struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned bytes, bool write);
+/* AH to BH in an instruction with one byte register: for a register whose second byte cannot be named
+ * natively, AH has a copy between these two, and rax is not free */
+void x64_borrow_high(struct x64 *e, const struct insn *in, struct x64_operand *o);
+void x64_return_high(struct x64 *e, const struct insn *in);
 /* make a guest memory operand leave r14, or rax, alone */
 void x64_free_tmp(struct x64 *e, struct x64_operand *o);
 void x64_free_rax(struct x64 *e, struct x64_operand *o);
@@ -206,6 +214,10 @@ struct x64_operand x64_access(struct x64 *e, const struct insn *in, unsigned byt
 /* guest register + disp, 64 bits */
 struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, unsigned bytes,
                                   bool write);
+/* r14 += the segment's base */
+void x64_add_base(struct x64 *e, const struct insn *in);
+/* the linear address in r14; not aligned */
+struct x64_operand x64_access_tmp(struct x64 *e, unsigned bytes, bool write);
 void x64_jump_slow(struct x64 *e, unsigned cc);
 /* the look-up of a group, in the place of its first instruction; the cold code where it misses begins */
 void x64_group_look_up(struct x64 *e, const struct x64_group *g);

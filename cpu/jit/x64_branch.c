@@ -28,13 +28,13 @@ static void x64_page_at(struct x64_buf *b, int32_t distance)
 
 void x64_fetch_page(struct x64_buf *b, const uint8_t *miss)
 {
-    struct x64_mem fetch = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, fetch) };
-    struct x64_mem addend = { X64_TLB, X64_TMP, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem fetch = { X64_TLB, X64_TMP, 0, X64_CODE_ENTRY(fetch) };
+    struct x64_mem addend = { X64_TLB, X64_TMP, 0, X64_CODE_ENTRY(addend) };
 
     x64_mov_rr(b, SZ_32, X64_TMP, N_RAX);
     x64_rr(b, 0xc1, SZ_32, 5, X64_TMP); /* shr */
     x64_8(b, PAGE_SHIFT - 5);
-    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, (TLB_ENTRIES - 1) << 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, X64_TMP, (TLB_CODE_ENTRIES - 1) << 5);
     x64_rm(b, 0x3b, SZ_64, N_RAX, fetch);
     x64_jcc(b, CC_NE, miss);
     x64_load(b, SZ_64, X64_TMP, addend);

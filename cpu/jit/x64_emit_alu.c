@@ -40,7 +40,10 @@ static bool x64_alu_E_I(struct x64 *e, const struct insn *in, unsigned alu)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, alu != ALU_CMP);
 
+    x64_borrow_high(e, in, &o);
     x64_alu_immediate(e, in, alu, &o);
+    if (alu != ALU_CMP)
+        x64_return_high(e, in);
     e->valid = 0;
     x64_defined(e, FL_OSZAPC);
     return true;
@@ -52,7 +55,9 @@ static bool x64_carry_E_I(struct x64 *e, const struct insn *in, unsigned alu)
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, true);
 
     x64_need_flags(e, FL_C, &o);
+    x64_borrow_high(e, in, &o);
     x64_alu_immediate(e, in, alu, &o);
+    x64_return_high(e, in);
     x64_defined(e, FL_OSZAPC);
     return true;
 }
@@ -108,6 +113,7 @@ static bool x64_test_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
 
+    x64_borrow_high(e, in, &o);
     x64_op(e, x64_byte_form(0xf7, in->size), in->size, 0, &o);
     x64_small_immediate(e, in->size, in->imm);
     e->valid = 0;
@@ -302,15 +308,66 @@ static bool x64_double_shift(struct x64 *e, const struct insn *in, unsigned op)
     return true;
 }
 
+static bool x64_double_shift_CL(struct x64 *e, const struct insn *in, unsigned op)
+{
+    struct x64_operand o;
+
+    if (in->size != SZ_64 || x64_reg_of[in->reg] == N_NONE)
+        return false;
+    o = x64_rm_operand(e, in, 8, true);
+    x64_need_flags(e, e->flow[e->at].reads, &o);
+    if (x64_count_reg(e) != N_RCX)
+        x64_mov_rr(&e->hot, SZ_32, x64_count_reg(e), N_RCX);
+    x64_op(e, op | OP_0F, SZ_64, x64_reg_of[in->reg], &o);
+    e->valid &= (uint16_t)~FL_A;
+    e->saved = false;
+    return true;
+}
+
 /* ---- bits ---- */
 
+/* memory is a string of bits: the signed offset selects the word */
+static bool x64_bit_string(struct x64 *e, const struct insn *in, unsigned extension)
+{
+    uint32_t op = (0x83 | extension << 3) | OP_0F;
+    bool writes = extension != 4;
+    struct x64_operand o;
+
+    if (!(in->addr_mask >> 32) || (writes && x64_reg_of[in->reg] == N_NONE))
+        return false;
+    x64_address(e, in, X64_TMP, true);
+    x64_add_base(e, in);
+    x64_mov_rr(&e->hot, SZ_64, N_RAX, x64_in_reg(e, in->reg, N_RAX));
+    if (in->size == SZ_16)
+        x64_rr(&e->hot, 0xbf | OP_0F, SZ_64, N_RAX, N_RAX); /* movsx */
+    else if (in->size == SZ_32)
+        x64_rr(&e->hot, 0x63, SZ_64, N_RAX, N_RAX); /* movsxd */
+    x64_rr(&e->hot, 0xc1, SZ_64, 7, N_RAX);         /* sar */
+    x64_8(&e->hot, 3u + in->size);
+    x64_lea(&e->hot, SZ_64, X64_TMP, (struct x64_mem){ X64_TMP, N_RAX, in->size, 0 });
+    o = x64_access_tmp(e, 1u << in->size, writes);
+    x64_lea(&e->hot, SZ_64, X64_TMP, o.m);
+    o.m = (struct x64_mem){ X64_TMP, N_NONE, 0, 0 };
+    x64_pass_flags(e, &o);
+    x64_op(e, 0x8b, in->size, N_RAX, &o);
+    /* of a register the native instruction takes the offset in the word */
+    x64_rr(&e->hot, op, in->size, x64_in_reg(e, in->reg, X64_TMP), N_RAX);
+    if (writes)
+        x64_op(e, 0x89, in->size, N_RAX, &o);
+    e->valid &= FL_OSZAP;
+    x64_defined(e, FL_C);
+    return true;
+}
+
 /* BT BTS BTR BTC with a register: extension is that of the immediate form. Not on a slot, where the
- * native instruction would take all of the offset: memory is a string of bits. */
+ * native instruction would take all of the offset. */
 static bool x64_bit_E_G(struct x64 *e, const struct insn *in, unsigned extension)
 {
     uint32_t op = (0x83 | extension << 3) | OP_0F;
     unsigned native;
 
+    if (in->flags & IN_MEM)
+        return x64_bit_string(e, in, extension);
     x64_pass_flags(e, NULL);
     native = x64_in_reg(e, in->rm, N_RAX);
     x64_rr(&e->hot, op, in->size, x64_in_reg(e, in->reg, X64_TMP), native);

@@ -202,6 +202,31 @@ static bool x64_cmpxchg(struct x64 *e, const struct insn *in, unsigned arg)
     return true;
 }
 
+/* CMPXCHG16B; the guest's rAX and rBX are in rbx and r10 */
+static bool x64_cmpxchg16b(struct x64 *e, const struct insn *in, unsigned arg)
+{
+    struct x64_mem has = X64_FIELD(features[FEAT_CX16 / 64]);
+    struct x64_operand o;
+
+    if (!(in->flags & IN_REXW) || !(in->flags & IN_MEM) || !x64_native_has(FEAT_CX16))
+        return false;
+    has.disp += FEAT_CX16 % 64 / 8;
+    x64_rm(&e->hot, 0xf6, SZ_8, 0, has); /* test */
+    x64_8(&e->hot, BIT(FEAT_CX16 % 8));
+    x64_jump_slow(e, CC_E);
+    e->valid = 0;
+    o = x64_access(e, in, 16 | X64_ALIGNED, true);
+    x64_pass_flags(e, &o);
+    x64_lea(&e->hot, SZ_64, X64_TMP, o.m);
+    x64_mov_rr(&e->hot, SZ_64, N_RAX, N_RBX);
+    x64_mov_rr(&e->hot, SZ_64, N_RBX, N_R10);
+    x64_rm(&e->hot, 0xc7 | OP_0F, SZ_64, 1, (struct x64_mem){ X64_TMP, N_NONE, 0, 0 });
+    x64_mov_rr(&e->hot, SZ_64, N_RBX, N_RAX);
+    e->valid &= (uint16_t)~FL_Z;
+    x64_defined(e, FL_Z);
+    return true;
+}
+
 /* ---- the stack: 64-bit operands ---- */
 
 static bool x64_push_Z(struct x64 *e, const struct insn *in, unsigned arg)

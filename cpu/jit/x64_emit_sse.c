@@ -1,13 +1,18 @@
 /* Emitters of SSE instructions: the same instruction again, on the same registers, which hold the
  * guest's values, under the guest's MXCSR (cpu/fpu_native.h). Opcode and immediate come from the row.
  * [SDM 2A "Instruction Format"] */
+#include <cpuid.h>
+
 #include "base/assert.h"
 #include "cpu/exec.h"
 #include "cpu/jit/x64.h"
 
 bool x64_native_has(unsigned feature)
 {
+    unsigned a, b, c, d;
+
     switch (feature) {
+    case FEAT_CX16: return __get_cpuid(1, &a, &b, &c, &d) && c & bit_CMPXCHG16B;
     case FEAT_SSE3: return __builtin_cpu_supports("sse3");
     case FEAT_SSSE3: return __builtin_cpu_supports("ssse3");
     case FEAT_SSE41: return __builtin_cpu_supports("sse4.1");

@@ -190,7 +190,21 @@ struct x64_operand x64_access_reg(struct x64 *e, unsigned reg, int32_t disp, uns
                                  .m = { N_RAX, (uint8_t)native, 0, disp } };
 }
 
-static void x64_add_base(struct x64 *e, const struct insn *in)
+struct x64_operand x64_access_tmp(struct x64 *e, unsigned bytes, bool write)
+{
+    struct x64_mem kept = X64_FIELD(rip); /* free inside a block */
+
+    x64_note(e, bytes, write);
+    x64_store(&e->hot, SZ_64, kept, X64_TMP);
+    x64_mov_rr(&e->hot, SZ_32, N_RAX, X64_TMP);
+    if (bytes > 1)
+        x64_alu_ri(&e->hot, ALU_ADD, SZ_64, X64_TMP, (int32_t)bytes - 1);
+    x64_look_up(e, write, false);
+    x64_load(&e->hot, SZ_64, X64_TMP, kept);
+    return (struct x64_operand){ .memory = true, .guest = true, .m = { N_RAX, X64_TMP, 0, 0 } };
+}
+
+void x64_add_base(struct x64 *e, const struct insn *in)
 {
     struct x64_mem base = X64_FIELD(seg[0].base);
 

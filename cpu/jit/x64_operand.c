@@ -9,8 +9,8 @@ const uint8_t x64_reg_of[16] = {
     [R12] = N_R11, [R13] = N_NONE, [R14] = N_NONE, [R15] = N_NONE,
 };
 
-/* the second bytes of rbx, rcx and rdx */
-const uint8_t native_high_bytes = 1 << RAX | 1 << RCX | 1 << RDX;
+/* the second bytes of rbx, rcx and rdx; BH goes through AH (x64_borrow_high) */
+const uint8_t native_high_bytes = 1 << RAX | 1 << RCX | 1 << RDX | 1 << RBX;
 
 struct x64_operand x64_guest_reg(unsigned reg)
 {
@@ -38,6 +38,27 @@ struct x64_operand x64_byte_operand(unsigned offset)
     else if (offset & 7)
         o.reg = N_HIGH(o.reg);
     return o;
+}
+
+/* Where the guest's BH is, an instruction without REX has no byte: AH stands in for it. */
+static bool x64_lends_high(const struct insn *in)
+{
+    return in->size == SZ_8 && !(in->flags & IN_MEM) && in->rm & 7 &&
+           x64_reg_of[in->rm / 8] >= N_RSP;
+}
+
+void x64_borrow_high(struct x64 *e, const struct insn *in, struct x64_operand *o)
+{
+    if (!x64_lends_high(in))
+        return;
+    x64_mov_rr(&e->hot, SZ_64, N_RAX, x64_reg_of[in->rm / 8]);
+    o->reg = N_HIGH(N_RAX);
+}
+
+void x64_return_high(struct x64 *e, const struct insn *in)
+{
+    if (x64_lends_high(in))
+        x64_mov_rr(&e->hot, SZ_64, x64_reg_of[in->rm / 8], N_RAX);
 }
 
 struct x64_operand x64_rm_operand(struct x64 *e, const struct insn *in, unsigned bytes, bool write)

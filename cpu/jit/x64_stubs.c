@@ -167,8 +167,8 @@ static uint8_t *x64_make_end(struct x64_buf *b)
 static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
 {
     struct x64_mem entry = { X64_TMP, N_NONE, 0, 0 };
-    struct x64_mem fetch = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, fetch) };
-    struct x64_mem addend = { X64_TLB, N_RAX, 0, offsetof(struct tlb_entry, addend) };
+    struct x64_mem fetch = { X64_TLB, N_RAX, 0, X64_CODE_ENTRY(fetch) };
+    struct x64_mem addend = { X64_TLB, N_RAX, 0, X64_CODE_ENTRY(addend) };
     uint8_t *at = x64_here(b), *cross, *miss, *same, *cross_miss;
 
     x64_store(b, SZ_64, X64_FIELD(rip), N_RAX);
@@ -196,7 +196,7 @@ static uint8_t *x64_make_lookup(struct x64_buf *b, const uint8_t *exit_rip)
     x64_mov_rr(b, SZ_32, N_RAX, X64_TMP);
     x64_rr(b, 0xc1, SZ_32, 5, N_RAX);
     x64_8(b, PAGE_SHIFT - 5);
-    x64_alu_ri(b, ALU_AND, SZ_32, N_RAX, (TLB_ENTRIES - 1) << 5);
+    x64_alu_ri(b, ALU_AND, SZ_32, N_RAX, (TLB_CODE_ENTRIES - 1) << 5);
     x64_rm(b, 0x3b, SZ_64, X64_TMP, fetch);
     cross_miss = x64_jcc_short(b, CC_NE);
     x64_load(b, SZ_64, N_RAX, addend);

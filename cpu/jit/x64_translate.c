@@ -315,6 +315,7 @@ void x64_translate(struct jit *jit, struct native_block *head, struct x64_buf *h
         x64_begin_block(&e, head, flow, 0);
         x64_hoist_checks(&e, head);
     }
+    flow_note_saves(&path, flow, &head->saves);
     e.uses_xmm = x64_path_uses_xmm(flow, path.insns);
     e.x87_until = x64_path_x87_until(flow, path.insns);
     x64_begin_block(&e, head, flow, 0);

@@ -54,7 +54,8 @@ void x64_x87_drop_live(struct cpu *cpu)
         memcpy(&v->significand, image.st[i], 8);
         memcpy(&v->sign_exponent, image.st[i] + 8, 2);
     }
-    /* segment registers change in C code only: they are as the instructions found them */
+    /* segment registers change in C code, or while this state is not live (SYSCALL): they are as the
+     * instructions found them */
     if (cpu->native.x87_opcode) {
         f->opcode = (uint16_t)cpu->native.x87_opcode;
         f->cs = cpu->seg[SEG_CS].selector;

@@ -93,6 +93,8 @@ pieces:
         "xorb %al, %ah", "incb %dh", "negb %ch", "notb %ah", "shlb $3, %ah", "rorb $1, %bh", \
         "testb %ah, %bl", "movzbl %ah, %ecx", "movsbl %bh, %edx", "movsbw %cl, %ax", \
         "movzwq %ax, %r10", "movsbq %r12b, %r13", "movslq %ebx, %rax", "setc %ah; setz %dh", \
+        "testb $2, %bh", "andb $-3, %bh", "cmpb $5, %bh", "addb $1, %bh; setc %ah", "stc; sbbb $3, %bh", \
+        "testb $2, %ch", \
         "cmpxchgb %ch, %bl", "xaddb %ah, %bl", "cbtw", "cwtl", "cltq", "cwtd", "cltd", "cqto"
     /* a 32-bit CMOVcc that does not move, and shifts by 0, clear the upper half all the same */
     code "cmovcl %ecx, %eax", "cmovncl %ecx, %eax", "cmovzw %cx, %ax", "shll $0, %eax", \
@@ -128,7 +130,12 @@ pieces:
         "movl $5, memory+20(%rip)", "cmpb $9, memory+3(%rip)", \
         "movl $-3, %eax; btsl %eax, (%rdi)", "movl $75, %eax; btcl %eax, (%rdi)", \
         "movq $-100, %rax; btrq %rax, (%rdi)", \
-        "movl $3, %ebx; movb $2, %al; leaq memory, %rbx; xlatb"
+        "movl $3, %ebx; movb $2, %al; leaq memory, %rbx; xlatb", \
+        "movl $-3, %eax; btl %eax, (%rdi)", "movw $-20, %bx; btrw %bx, 1(%rdi)", \
+        "movq $77, %r13; btq %r13, (%rdi)", "movq $-9, %rcx; btsq %rcx, 8(%rdi)", \
+        "movl $-33, %r14d; btsl %r14d, (%rdi)", "orl $1, %eax; movl $9, %ebx; btl %ebx, (%rsi); setg %al", \
+        "movl $2, %r10d; movl $70, %r11d; btcl %r11d, memory(%r10d)", \
+        "movl $2, %r10d; movl $1, %r11d; movl $40, %eax; btq %rax, memory(%r10,%r11,8)"
     /* memory as source and destination */
     code "addb %ah, (%rdi)", "addw %bx, 2(%rdi)", "adcl %ecx, (%rdi)", "sbbq %rcx, (%rdi)", \
         "andb $0xf0, 1(%rdi)", "orw $0x1234, (%rdi)", "xorl $-1, 4(%rdi)", "cmpq $-1, (%rdi)", \
@@ -137,12 +144,20 @@ pieces:
         "btsw $3, (%rdi)", "lock xaddb %ah, (%rdi)", "lock cmpxchgq %rbx, (%rdi)", \
         "movq (%rdi), %rax; lock cmpxchgq %rbx, (%rdi)", "xchgb %ah, 5(%rdi)", \
         "xchgq %rax, 3(%rdi)", "cmpxchg8b (%rdi)", "cmpxchg16b (%rdi)", \
+        "movq (%rdi), %rax; movq 8(%rdi), %rdx; orl $-1, %r10d; lock cmpxchg16b (%rdi)", \
+        "movq %rdi, %rbx; stc; cmpxchg16b 16(%rbx); setc %r11b", "shrdq %cl, %rdx, (%rdi)", \
+        "stc; shldq %cl, %rbx, %rax", "movl $64, %ecx; stc; shrdq %cl, %rbx, %rcx", \
         "movl (%rdi), %eax; movl 4(%rdi), %edx; lock cmpxchg8b (%rdi)", "sets (%rdi)", \
         "movbel %ecx, (%rdi)", "movbeq (%rdi), %r9", "movnti %rax, (%rdi)", "movsbl (%rdi), %eax", \
         "popcntq (%rdi), %rax", "crc32b (%rdi), %eax", "crc32q %rbx, %rax", \
         "addl (%rdi), %eax; adcl 4(%rdi), %edx", "movsq; movsb", "stosl; lodsw", "cmpsb", \
         "std; scasq"
     /* the stack */
+    code "pushfq; popq %rax", "stc; pushfq; popq %r10", "std; pushfq; popq %rbx; cld", \
+        "movb $0x7f, %al; addb %al, %al; pushfq; incl %ebx; popq %rcx", \
+        "pushq %rax; cmpl %ebx, %eax; pushfq; popq %rcx; popq %rdx", \
+        "movw %cs, %ax", "movl %ss, %ebx", "movq %ds, %r10", "movw %es, (%rdi)", \
+        "movw %gs, memory+8(%rip)", "movq %cr0, %rax; movq %cr4, %r10; movq %cr3, %rbx"
     code "pushq %rax; popq %rbx", "pushw %ax; popw %bx", "pushq $-128; popq %rax", \
         "pushq $0x12345678; popq %rcx", "pushw $-2; popw %cx", "pushq %rsp; popq %rax", \
         "pushq (%rsp); popq (%rdi)", "pushq %rax; pushq %rdi; popq (%rsp); popq %rcx", \

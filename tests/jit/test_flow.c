@@ -280,10 +280,10 @@ START_TEST(flags_are_saved_or_can_be_replayed)
         random_block(&r, lab, bytes, &s);
         saved = s.flags[0];
         for (unsigned i = 0; i < block->count; i++) {
-            if (flow[i].calls && flow_replay(block, flow, i, saved, s.r[i]) != s.flags[i]) {
+            if (flow[i].calls && flow_replay(table, block, flow, i, saved, s.r[i]) != s.flags[i]) {
                 explain(seed, bytes, i);
                 ck_abort_msg("flags %#jx, replayed %#jx from %#jx", (uintmax_t)s.flags[i],
-                             (uintmax_t)flow_replay(block, flow, i, saved, s.r[i]),
+                             (uintmax_t)flow_replay(table, block, flow, i, saved, s.r[i]),
                              (uintmax_t)saved);
             }
             replayed += flow[i].calls && i > 0 && flow[i - 1].must && !flow[i - 1].save;

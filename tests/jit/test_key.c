@@ -22,10 +22,6 @@ static void to_compatibility_16(struct cpu *cpu)
 {
     cpu->seg[SEG_CS].ar &= ~(uint32_t)AR_L;
 }
-static void small_stack(struct cpu *cpu)
-{
-    cpu->seg[SEG_SS].ar ^= AR_DB;
-}
 static void user(struct cpu *cpu)
 {
     cpu->cpl = 3;
@@ -80,9 +76,8 @@ static const struct {
     uint32_t bits; /* of the key that change, seen from LAB_LONG */
     bool runs;     /* 64-bit code goes on running in this state, without an exception */
 } states[] = {
-    { to_compatibility, KEY_CODE64 | KEY_CODE32, false },
-    { to_compatibility_16, KEY_CODE64 | KEY_CODE16, false },
-    { small_stack, KEY_SS32, true },
+    { to_compatibility, KEY_CODE64 | KEY_CODE32 | KEY_SS32, false },
+    { to_compatibility_16, KEY_CODE64 | KEY_CODE16 | KEY_SS32, false },
     { user, KEY_USER, false /* HLT */ },
     { virtual_8086, KEY_REAL, false },
     { task_switched, KEY_NO_X87 | KEY_NO_SSE, true },
@@ -107,6 +102,19 @@ START_TEST(a_state_has_its_own_key)
     states[_i].enter(lab->cpu);
     cpu_update_key(lab->cpu);
     ck_assert_uint_eq(lab->cpu->key ^ before, states[_i].bits);
+    lab_free(lab);
+}
+END_TEST
+
+/* A handler's SS is null, that of SYSCALL is not: both run the same blocks. */
+START_TEST(the_stack_segment_does_not_matter_to_64_bit_code)
+{
+    struct insn_lab *lab = lab_new(LAB_LONG);
+    uint32_t before = lab->cpu->key;
+
+    lab->cpu->seg[SEG_SS].ar ^= AR_DB;
+    cpu_update_key(lab->cpu);
+    ck_assert_uint_eq(lab->cpu->key, before);
     lab_free(lab);
 }
 END_TEST
@@ -368,6 +376,7 @@ Suite *suite_jit_key(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, a_state_has_its_own_key, 0, STATES);
+    tcase_add_test(t, the_stack_segment_does_not_matter_to_64_bit_code);
     tcase_add_test_raise_signal(t, poison_is_deadly, SIGTRAP);
     tcase_add_loop_test(t, native_code_is_not_entered_in_another_state, 0, STATES);
     tcase_add_loop_test(t, all_bits_of_the_key_are_compared, 0, 16);
