@@ -290,6 +290,40 @@ static bool x64_mov_E_S(struct x64 *e, const struct insn *in, unsigned arg)
     return true;
 }
 
+static struct x64_mem x64_segment_base(struct x64 *e, unsigned seg)
+{
+    struct x64_mem base = X64_FIELD(seg[0].base);
+
+    x64_rm(&e->hot, 0xf7, SZ_32, 0, X64_FIELD(cr4)); /* test */
+    x64_32(&e->hot, CR4_FSGSBASE);
+    x64_jump_slow(e, CC_E);
+    e->valid = 0;
+    base.disp += (int32_t)(seg * sizeof(struct seg));
+    return base;
+}
+
+static bool x64_rdbase(struct x64 *e, const struct insn *in, unsigned seg)
+{
+    struct x64_mem base = x64_segment_base(e, seg);
+
+    x64_load(&e->hot, in->size, N_RAX, base);
+    x64_to_guest(e, in->size, in->rm, N_RAX);
+    return true;
+}
+
+static bool x64_wrbase(struct x64 *e, const struct insn *in, unsigned seg)
+{
+    struct x64_mem base;
+
+    if (in->size < SZ_32)
+        return false;
+    base = x64_segment_base(e, seg);
+    x64_mov_rr(&e->hot, in->size, N_RAX, x64_in_reg(e, in->rm, N_RAX));
+    x64_check_target(e);
+    x64_store(&e->hot, SZ_64, base, N_RAX);
+    return true;
+}
+
 /* CR0, CR2, CR3 and CR4, in root operation */
 static bool x64_mov_R_C(struct x64 *e, const struct insn *in, unsigned arg)
 {

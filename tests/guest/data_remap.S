@@ -108,6 +108,25 @@ test:
         EXPECT(e))
     movw $DATA32, %ax
     HOT(wrfsbase %rsi; movw %ax, %fs; movl %fs:FRAME_2, %ecx; cmpl $2, %ecx; EXPECT(e))
+    /* read again, whole and by halves; a base that is not canonical; not enabled */
+    movq $-8, %rbp
+    HOT(wrgsbase %rbp; rdgsbase %r10; cmpq $-8, %r10; EXPECT(e); wrgsbase %ebp; rdgsbase %rbx; \
+        cmpq %rbx, %rbp; EXPECT(ne); cmpl %ebx, %ebp; EXPECT(e); wrfsbase %r10; rdfsbase %eax; \
+        cmpq %rbx, %rax; EXPECT(e); wrfsbase %rsi; rdfsbase %r11; cmpq %rsi, %r11; EXPECT(e))
+    btcq $63, %rbp
+    movl $0, hook
+    HOT(EXPECT_FAULT_CODE(GP_VECTOR, 0, wrfsbase %rbp); rdfsbase %rax; cmpq %rsi, %rax; EXPECT(e))
+    movl $2, %ebx
+1:  movl $0, %ecx
+    HOT(movl $-1, last_vector; movl $2f, resume; rdgsbase %rax; incl %ecx; 2: movl $0, resume)
+    movq %cr4, %rax
+    btrl $16, %eax
+    movq %rax, %cr4
+    decl %ebx
+    jnz 1b
+    testl %ecx, %ecx
+    EXPECT(z)
+    EXPECT_EQ(UD_VECTOR, last_vector)
     PASS()
 
 /* accesses of PAGE, each in a loop of its own; `expect` follows each */

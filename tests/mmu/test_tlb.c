@@ -33,6 +33,29 @@ START_TEST(change_of_the_physical_map_drops_everything)
 }
 END_TEST
 
+START_TEST(code_and_data_have_entries_of_their_own)
+{
+    uint64_t other = LINEAR + (UINT64_C(1) << 30); /* meets LINEAR in every table of entries */
+    struct lab *lab = lab_cached();
+    const uint8_t *native;
+    uint64_t fills;
+
+    go(lab, 0, 1);
+    cache(lab, LINEAR, 0);
+    lab_map(lab, other, 12, NEW_PAGE | P);
+    ck_assert_uint_eq(mmu_fetch(&lab->mmu, other, &native), NEW_PAGE);
+    fills = lab->mmu.fills;
+    EXPECT_CACHED(lab, LINEAR);
+    mmu_fetch(&lab->mmu, other, &native);
+    ck_assert_uint_eq(lab->mmu.fills, fills);
+    lab_map(lab, other, 12, OLD_PAGE | P);
+    ck_assert_uint_eq(mmu_fetch(&lab->mmu, other, &native), NEW_PAGE);
+    mmu_invlpg(&lab->mmu, other);
+    ck_assert_uint_eq(mmu_fetch(&lab->mmu, other, &native), OLD_PAGE);
+    lab_free(lab);
+}
+END_TEST
+
 START_TEST(tlb_can_be_shown)
 {
     struct lab *lab = lab_cached();
@@ -168,6 +191,7 @@ Suite *suite_mmu_tlb(void)
 
     tcase_add_test(t, more_contexts_than_there_are_reuse_the_oldest);
     tcase_add_test(t, change_of_the_physical_map_drops_everything);
+    tcase_add_test(t, code_and_data_have_entries_of_their_own);
     tcase_add_test(t, tlb_can_be_shown);
     tcase_add_test(t, random_traffic_agrees_with_the_tables);
     suite_add_tcase(s, t);
