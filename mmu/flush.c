@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "mmu/bus_ram.h"
 #include "mmu/gpa_cache.h"
 
 static void flush_entry(struct tlb_view *v, unsigned i)
@@ -228,7 +229,7 @@ static void flush_write_tags(struct tlb_view *v, uint64_t pa)
     }
 }
 
-void mmu_protect_page(struct mmu *m, uint64_t pa)
+static void flush_write_tags_anywhere(struct mmu *m, uint64_t pa)
 {
     unsigned at = tlb_write_hash(pa);
 
@@ -240,4 +241,26 @@ void mmu_protect_page(struct mmu *m, uint64_t pa)
                 flush_write_tags(v, pa);
         }
     }
+}
+
+void mmu_protect_page(struct mmu *m, uint64_t pa)
+{
+    uint64_t offset = bus_ram_offset(m->bus, pa);
+    struct tag_owner *o;
+    struct tlb_view *v;
+    unsigned i;
+
+    if (!m->owners || offset == BUS_NOT_RAM)
+        return;
+    o = &m->owners[offset >> PAGE_SHIFT];
+    if (o->write == OWNERS_MANY) {
+        flush_write_tags_anywhere(m, pa);
+    } else if (o->write != 0) {
+        v = tlb_owner_view(m, o->write, &i);
+        if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0) {
+            v->entry[i].write = TLB_NONE;
+            v->write[i / 64] &= ~BIT(i % 64);
+        }
+    }
+    o->write = 0;
 }

@@ -98,6 +98,8 @@ static struct tlb_context *tlb_free_context(struct mmu *m)
 
         ASSERT(c);
         c->walk_epoch = 1;
+        c->mmu = m;
+        c->index = m->context_count;
         m->contexts[m->context_count++] = c;
         return c;
     }
@@ -192,6 +194,7 @@ void mmu_destroy(struct mmu *m)
     }
     free(m->contexts);
     free(m->gpa_cache);
+    free(m->owners);
     memset(m, 0, sizeof *m);
 }
 
@@ -204,13 +207,46 @@ struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view)
     ASSERT(v);
     memset(v, 0, sizeof *v);
     memcpy(v->entry, tlb_never, sizeof v->entry);
+    v->mmu = c->mmu;
+    v->id = c->index * TLB_OWN_VIEWS + c->alias[view];
     c->view[c->alias[view]] = v;
     return v;
+}
+
+/* the tags of a page of RAM, by the place of its flags */
+static struct tag_owner *tlb_owner(struct mmu *m, const uint8_t *flags)
+{
+    if (unlikely(!m->owners)) {
+        m->owners = calloc(bus_ram_size(m->bus) >> PAGE_SHIFT, sizeof *m->owners);
+        ASSERT(m->owners);
+    }
+    return &m->owners[flags - m->bus->page_flags];
+}
+
+static void tlb_own_write(struct tlb_view *v, unsigned i, const uint8_t *flags)
+{
+    struct tag_owner *o = tlb_owner(v->mmu, flags);
+    uint32_t me = v->id * TLB_ENTRIES + i + 1;
+
+    if (o->write != 0 && o->write != me) {
+        unsigned k;
+        const struct tlb_view *other;
+
+        if (o->write == OWNERS_MANY)
+            return;
+        other = tlb_owner_view(v->mmu, o->write, &k);
+        if (other->entry[k].write != TLB_NONE &&
+            (other->detail[k].pa ^ v->detail[i].pa) >> PAGE_SHIFT == 0)
+            me = OWNERS_MANY;
+    }
+    o->write = me;
 }
 
 void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags)
 {
     unsigned at = tlb_write_hash(v->detail[i].pa);
+
+    tlb_own_write(v, i, flags);
 
     *flags |= PAGE_WRITABLE | PAGE_DIRTY;
     v->entry[i].write = v->detail[i].linear & PAGE_MASK;

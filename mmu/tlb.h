@@ -67,7 +67,17 @@ struct tlb_view {
     uint64_t large_filter[TLB_LARGE_BITS / 64];
     uint64_t write_filter[TLB_WRITE_BITS / 64];
     bool filled; /* anything since all was dropped */
+    struct mmu *mmu;
+    uint32_t id; /* in the numbers of struct tag_owner */
 };
+
+/* Which entry has a page's tag: 0: none; else view * TLB_ENTRIES + index + 1, whose entry may have
+ * gone to another page since; or several may have one. So that a withdrawal, which comes with each
+ * turn of writing and running code, mostly looks at one entry. */
+struct tag_owner {
+    uint32_t write;
+};
+#define OWNERS_MANY UINT32_MAX
 
 /* A paging-structure cache: the last table of earlier walks, by 2-MiB region. Entries whose epoch
  * is not the context's are gone, so that dropping them all, which each INVLPG asks for, is one
@@ -85,6 +95,8 @@ enum { TLB_OWN_VIEWS = VIEW_SUPERVISOR_AC + 1 };
 
 struct tlb_context {
     struct tlb_key key;
+    struct mmu *mmu;
+    unsigned index;                       /* in mmu->contexts */
     uint64_t last_used;                   /* mmu->context_clock */
     uint8_t canonical_width;              /* 48 or 57; 32 outside IA-32e mode */
     uint8_t alias[VIEW_COUNT];            /* views that cannot differ share entries */
@@ -116,6 +128,15 @@ static inline unsigned tlb_write_hash(uint64_t pa)
 static_assert(TLB_LARGE_BITS == 1 << 10 && TLB_WRITE_BITS == 1 << 12, "widths of the hashes");
 
 struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view);
+
+/* the entry that a number of struct tag_owner stands for */
+static inline struct tlb_view *tlb_owner_view(const struct mmu *m, uint32_t owner, unsigned *i)
+{
+    unsigned view = (owner - 1) / TLB_ENTRIES;
+
+    *i = (owner - 1) % TLB_ENTRIES;
+    return m->contexts[view / TLB_OWN_VIEWS]->view[view % TLB_OWN_VIEWS];
+}
 
 /* the entries behind a view */
 static inline struct tlb_view *tlb_view(struct tlb_context *c, enum mmu_view view)
