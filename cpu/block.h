@@ -13,6 +13,7 @@ enum {
 };
 
 struct native_block;
+struct code_page;
 
 struct block {
     uintptr_t native; /* of the first byte; 0 when stale */
@@ -22,18 +23,25 @@ struct block {
     uint16_t count; /* instructions */
     uint16_t bytes;
     uint32_t heat;                   /* how often the interpreter has run it */
+    uint8_t patched;                 /* how often native code of it has become wrong */
+    bool is_volatile;                /* some instruction is IN_VOLATILE */
     uint8_t *code;                   /* native code, or NULL */
     struct native_block *translated; /* of cpu/jit: the path that it begins */
     struct native_block *natives;    /* all paths that it is a part of */
     struct block *hash_next;
-    struct block *page_next[2]; /* on the code page of the first and of the last byte */
-    struct insn insns[];        /* count, and one that leaves the block; a block whose only
+    /* of cpu/block_page.c: the code pages of the first and of the last byte, the next block there,
+     * and who points here */
+    struct code_page *page[2];
+    struct block *page_next[2];
+    struct block **page_back[2];
+    struct insn insns[]; /* count, and one that leaves the block; a block whose only
                                   instruction crosses a page begins with one that checks that */
 };
 
 struct block_cache_stats {
-    uint64_t built, invalidated, flushes;
-    uint64_t bytes; /* of the arena in use */
+    uint64_t built, invalidated, patched;
+    uint64_t flushes; /* of a segment of the arena, or of all */
+    uint64_t bytes;   /* of the arena in use */
 };
 
 struct block_cache *blocks_create(struct cpu *cpu);

@@ -151,6 +151,7 @@ enum {
     IN_67 = 1 << 4, IN_REXW = 1 << 5, IN_REX = 1 << 6, IN_MEM = 1 << 7 /* memory operand */,
     IN_LEGACY = 1 << 8 /* not 64-bit mode: segment limits and rights are checked */,
     IN_CROSSES = 1 << 9 /* the instruction's bytes lie in two pages */,
+    IN_VOLATILE = 1 << 10 /* immediate and displacement change while native code of it exists */,
 };
 /* clang-format on */
 

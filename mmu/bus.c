@@ -333,10 +333,10 @@ void bus_write(struct bus *b, uint64_t pa, uint64_t value, unsigned size)
         bus_write_range(b, pa, value, size);
         return;
     }
-    if (unlikely(*flags & PAGE_CODE))
-        bus_tell_code_written(b, pa, size);
     *flags |= PAGE_DIRTY;
     native_store(ram, value, size);
+    if (unlikely(*flags & PAGE_CODE))
+        bus_tell_code_written(b, pa, size);
 }
 
 /* the widest aligned unit at pa of at most `count` bytes */
@@ -387,10 +387,10 @@ void bus_write_bytes(struct bus *b, uint64_t pa, const void *bytes, size_t count
         if (n > count)
             n = count;
         if (ram) {
-            if (*flags & PAGE_CODE)
-                bus_tell_code_written(b, pa, (unsigned)n);
             *flags |= PAGE_DIRTY;
             memcpy(ram, from, n);
+            if (*flags & PAGE_CODE)
+                bus_tell_code_written(b, pa, (unsigned)n);
         } else {
             uint64_t v = 0;
 

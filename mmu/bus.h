@@ -25,7 +25,7 @@ enum {
 /* Told about changes that make cached translations or decoded code stale. */
 struct bus_listener {
     void *owner;
-    /* Bytes of a PAGE_CODE page were or are about to be written, [pa, pa+size) inside one page.
+    /* Bytes of a PAGE_CODE page have been written, [pa, pa+size) inside one page.
      * Does the owner still have code on the page? Where nobody has, the mark goes. */
     bool (*code_written)(void *owner, uint64_t pa, unsigned size);
     /* withdraw write tags that cover this page (it has become a code page) */

@@ -91,6 +91,8 @@ struct jit {
     struct insn alone[2];         /* one instruction, then back */
     unsigned index;               /* of the instruction in alone[0], in its block, ... */
     struct native_block *running; /* ... which is this one */
+    uint64_t before[16];          /* registers in front of it, if its flags are pending */
+    bool keeps_flags;             /* it writes none */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
     uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */
