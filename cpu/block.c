@@ -277,7 +277,11 @@ struct block_cache *blocks_create(struct cpu *cpu)
     arena_create(&c->arena);
     c->scratch = calloc(1, block_bytes(BLOCK_MAX_INSNS));
     ASSERT(c->scratch);
-    c->listener = (struct bus_listener){ .owner = cpu, .code_written = page_written };
+    c->listener = (struct bus_listener){ .owner = cpu,
+                                         .code_written = page_written,
+                                         .may_open = page_may_open,
+                                         .opens = page_opens,
+                                         .closed = page_closed };
     bus_listen(cpu->bus, &c->listener);
     cpu->block_hash = c->hash;
     return c;

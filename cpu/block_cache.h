@@ -13,6 +13,13 @@ struct code_page {
     uint64_t lines; /* 64-byte lines that hold decoded bytes, or did */
     struct block *first;
     struct code_page *next;
+    const uint8_t *native;
+    unsigned crossings; /* blocks here that lie in another page too */
+    /* While the page is open (bus.h), and after: the bytes of those lines that are `copied`. */
+    uint8_t *copy;
+    uint64_t copied;
+    uint64_t opened;                /* cpu->insn_count when it was */
+    unsigned short_turns, tell_for; /* how often it was not worth it; stores before trying again */
 };
 
 /* Blocks are kept in a ring of segments. When there is no more room the oldest segment is emptied, but
@@ -70,6 +77,10 @@ void page_moved(struct block *b);
 void pages_free(struct block_cache *c);
 /* bus_listener: bytes of a code page have been written; is there still code on it? */
 bool page_written(void *owner, uint64_t pa, unsigned size);
+/* ... it may become open; does; is closed again */
+bool page_may_open(void *owner, uint64_t pa, unsigned size);
+void page_opens(void *owner, uint64_t pa);
+void page_closed(void *owner, uint64_t pa);
 
 /* ---- block_arena.c ---- */
 void arena_create(struct block_arena *a);

@@ -14,8 +14,12 @@
 
 enum {
     LINE_SHIFT = 6,
+    LINE_BYTES = 1 << LINE_SHIFT,
     PATCH_INSNS = 4,    /* rewritten in one store, at most */
     PATCH_VOLATILE = 2, /* how often native code has gone before an immediate is volatile */
+    TURN_SHORT = 48,    /* instructions: an open page is worth more stores than these have */
+    TURNS_SHORT = 8,    /* after so many of them in a row ... */
+    TELL_STORES = 1024, /* ... so many stores are told before it is tried again */
 };
 
 /* ---- lists ---- */
@@ -79,10 +83,12 @@ void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa)
         page = calloc(1, sizeof *page);
         ASSERT(page);
         page->pa = pa & PAGE_MASK;
+        page->native = bus_native(cpu->bus, pa);
         *at = page;
         bus_mark_code(cpu->bus, page->pa);
     }
     page->lines |= block_lines(b, part, page->pa);
+    page->crossings += block_crosses(b);
     b->page[part] = page;
     b->page_next[part] = page->first;
     b->page_back[part] = &page->first;
@@ -96,6 +102,7 @@ static void page_free(struct block_cache *c, struct code_page *page)
     struct code_page **slot = page_slot(c, page->pa);
 
     *slot = page->next;
+    free(page->copy);
     free(page);
 }
 
@@ -110,6 +117,7 @@ void page_remove(struct cpu *cpu, struct block *b)
         *b->page_back[part] = next;
         if (next)
             next->page_back[part_on_page(next, page->pa)] = b->page_back[part];
+        page->crossings -= block_crosses(b);
         if (!page->first)
             page_free(cpu->blocks, page);
         b->page[part] = NULL;
@@ -243,17 +251,11 @@ static void wake_monitor(struct cpu *cpu, uint64_t pa)
         cpu->activity = ACTIVE;
 }
 
-bool page_written(void *owner, uint64_t pa, unsigned size)
+/* false: no block is left */
+static bool page_changed(struct cpu *cpu, struct code_page *page, uint64_t pa, unsigned size)
 {
-    struct cpu *cpu = owner;
-    struct code_page *page = *page_slot(cpu->blocks, pa);
     uint64_t lines = 0;
 
-    wake_monitor(cpu, pa);
-    if (!page)
-        return false;
-    if (!(page->lines & line_mask(pa, size)))
-        return true;
     for (struct block *b = page->first, *next; b; b = next) {
         unsigned part = part_on_page(b, pa & PAGE_MASK), first, end;
 
@@ -264,9 +266,107 @@ bool page_written(void *owner, uint64_t pa, unsigned size)
         else
             lines |= block_lines(b, part, pa & PAGE_MASK);
     }
-    page = *page_slot(cpu->blocks, pa);
-    if (!page)
+    if (!lines)
         return false;
     page->lines = lines;
     return true;
+}
+
+bool page_written(void *owner, uint64_t pa, unsigned size)
+{
+    struct cpu *cpu = owner;
+    struct code_page *page = *page_slot(cpu->blocks, pa);
+    uint64_t lines = line_mask(pa, size);
+
+    wake_monitor(cpu, pa);
+    if (!page)
+        return false;
+    page->copied &= ~lines;
+    return !(page->lines & lines) || page_changed(cpu, page, pa, size);
+}
+
+/* ---- open pages ---- */
+
+/* Not where its blocks are what is being written, nor where code runs, nor where a block may run that
+ * begins in another page. */
+bool page_may_open(void *owner, uint64_t pa, unsigned size)
+{
+    struct cpu *cpu = owner;
+    struct code_page *page = *page_slot(cpu->blocks, pa);
+
+    if (cpu->block && (cpu->block->pa & PAGE_MASK) == (pa & PAGE_MASK))
+        return false;
+    if (!page)
+        return true;
+    if (page->tell_for > 0) {
+        page->tell_for--;
+        return false;
+    }
+    return !(page->lines & line_mask(pa, size)) && !page->crossings;
+}
+
+void page_opens(void *owner, uint64_t pa)
+{
+    struct cpu *cpu = owner;
+    struct code_page *page = *page_slot(cpu->blocks, pa);
+
+    if (!page)
+        return;
+    if (!page->copy) {
+        page->copy = malloc(PAGE_SIZE);
+        ASSERT(page->copy);
+    }
+    for (uint64_t left = page->lines & ~page->copied; left; left &= left - 1) {
+        size_t at = (size_t)__builtin_ctzll(left) << LINE_SHIFT;
+
+        memcpy(page->copy + at, page->native + at, LINE_BYTES);
+    }
+    page->copied |= page->lines;
+    page->opened = cpu->insn_count;
+}
+
+static bool line_equal(const uint8_t *x, const uint8_t *y)
+{
+    uint64_t a[LINE_BYTES / 8], b[LINE_BYTES / 8], differ = 0;
+
+    memcpy(a, x, sizeof a);
+    memcpy(b, y, sizeof b);
+    for (unsigned i = 0; i < LINE_BYTES / 8; i++)
+        differ |= a[i] ^ b[i];
+    return differ == 0;
+}
+
+/* was it worth it, given how many instructions have run meanwhile? */
+static void page_judge(struct code_page *page, uint64_t insns)
+{
+    page->short_turns = insns < TURN_SHORT ? page->short_turns + 1 : 0;
+    if (page->short_turns > TURNS_SHORT) {
+        page->short_turns = TURNS_SHORT / 2;
+        page->tell_for = TELL_STORES;
+    }
+}
+
+void page_closed(void *owner, uint64_t pa)
+{
+    struct cpu *cpu = owner;
+    struct code_page *page = *page_slot(cpu->blocks, pa);
+    bool any = page != NULL;
+
+    if (!page)
+        return;
+    page_judge(page, cpu->insn_count - page->opened);
+    for (uint64_t left = page->lines; left && any; left &= left - 1) {
+        unsigned at = (unsigned)__builtin_ctzll(left) << LINE_SHIFT, first = 0,
+                 last = LINE_BYTES - 1;
+        const uint8_t *now = page->native + at, *was = page->copy + at;
+
+        if (line_equal(now, was))
+            continue;
+        while (now[first] == was[first])
+            first++;
+        while (now[last] == was[last])
+            last--;
+        page->copied &= ~BIT(at >> LINE_SHIFT);
+        any = page_changed(cpu, page, pa + at + first, last - first + 1);
+    }
 }

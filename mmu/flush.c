@@ -264,3 +264,45 @@ void mmu_protect_page(struct mmu *m, uint64_t pa)
     }
     o->write = 0;
 }
+
+/* ---- fetch tags ---- */
+
+static void flush_fetch_tag(struct tlb_view *v, unsigned i, uint64_t pa)
+{
+    if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0)
+        v->entry[i].fetch = TLB_NONE;
+}
+
+static void flush_fetch_tags_anywhere(struct mmu *m, uint64_t pa)
+{
+    for (unsigned n = 0; n < m->context_count * TLB_OWN_VIEWS; n++) {
+        struct tlb_view *v = m->contexts[n / TLB_OWN_VIEWS]->view[n % TLB_OWN_VIEWS];
+
+        if (!v || !v->filled)
+            continue;
+        for (unsigned w = 0; w < TLB_WORDS; w++)
+            for (uint64_t left = v->used[w]; left; left &= left - 1)
+                flush_fetch_tag(v, 64 * w + (unsigned)__builtin_ctzll(left), pa);
+    }
+}
+
+void flush_fetch_tags(struct mmu *m, uint64_t pa)
+{
+    uint64_t offset = bus_ram_offset(m->bus, pa);
+    struct tag_owner *o;
+    unsigned i;
+
+    if (m->fetch_page + m->fetch_addend == (uintptr_t)m->bus->ram.bytes + offset)
+        m->fetch_page = TLB_NONE;
+    if (!m->owners || offset == BUS_NOT_RAM)
+        return;
+    o = &m->owners[offset >> PAGE_SHIFT];
+    if (o->fetch == OWNERS_MANY) {
+        flush_fetch_tags_anywhere(m, pa);
+    } else if (o->fetch != 0) {
+        struct tlb_view *v = tlb_owner_view(m, o->fetch, &i);
+
+        flush_fetch_tag(v, i, pa);
+    }
+    o->fetch = 0;
+}

@@ -124,6 +124,8 @@ static void ls_write_ram(struct mmu *m, const struct ls_part *p, const void *byt
     memcpy(p->native, bytes, p->count);
     if (*flags & PAGE_CODE)
         bus_tell_code_written(m->bus, p->pa, (unsigned)p->count);
+    if (*flags & PAGE_CODE)
+        bus_open_code(m->bus, p->pa, (unsigned)p->count);
     if (!(*flags & PAGE_CODE) && d->linear == was && was & DETAIL_WRITE &&
         (was ^ p->linear) >> PAGE_SHIFT == 0)
         tlb_allow_write(p->v, i, flags);
@@ -338,11 +340,25 @@ void mmu_probe(struct mmu *m, uint64_t linear, size_t count, enum mmu_access acc
     ls_parts(m, ls_view(m), ls_wrap(m, linear), count, access, part);
 }
 
+/* A fetch from RAM without a fetch tag: a page that has been open, as it is to whom this is new. */
+static void ls_allow_fetch(struct mmu *m, const struct ls_part *p)
+{
+    unsigned i = tlb_index(p->linear);
+    uint8_t *flags;
+
+    if (p->v->entry[i].fetch == (p->linear & PAGE_MASK) || !bus_ram_at(m->bus, p->pa, &flags))
+        return;
+    bus_close_code(m->bus, p->pa);
+    tlb_allow_fetch(p->v, i, flags);
+}
+
 uint64_t mmu_fetch(struct mmu *m, uint64_t linear, const uint8_t **native_page)
 {
     struct ls_part p = ls_part(m, ls_view(m), ls_wrap(m, linear), 1, MMU_FETCH);
 
     *native_page = NULL;
+    if (likely(p.kind == KIND_RAM))
+        ls_allow_fetch(m, &p);
     if (likely(p.native != NULL)) {
         *native_page = p.native - (linear & ~PAGE_MASK);
     } else if (p.kind >= KIND_SPECIAL) {

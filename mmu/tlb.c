@@ -159,6 +159,11 @@ static void tlb_protect_page(void *owner, uint64_t pa)
     mmu_protect_page(owner, pa);
 }
 
+static void tlb_opens(void *owner, uint64_t pa)
+{
+    flush_fetch_tags(owner, pa);
+}
+
 static void tlb_map_changed(void *owner)
 {
     mmu_flush_all(owner);
@@ -178,6 +183,7 @@ void mmu_init(struct mmu *m, struct bus *bus, unsigned maxphyaddr)
     m->listener = (struct bus_listener){
         .owner = m,
         .protect_page = tlb_protect_page,
+        .opens = tlb_opens,
         .map_changed = tlb_map_changed,
     };
     bus_listen(bus, &m->listener);
@@ -223,30 +229,35 @@ static struct tag_owner *tlb_owner(struct mmu *m, const uint8_t *flags)
     return &m->owners[flags - m->bus->page_flags];
 }
 
-static void tlb_own_write(struct tlb_view *v, unsigned i, const uint8_t *flags)
+static void tlb_own(struct tlb_view *v, unsigned i, uint32_t *owner, enum mmu_access tag)
 {
-    struct tag_owner *o = tlb_owner(v->mmu, flags);
     uint32_t me = v->id * TLB_ENTRIES + i + 1;
 
-    if (o->write != 0 && o->write != me) {
+    if (*owner != 0 && *owner != me) {
         unsigned k;
         const struct tlb_view *other;
 
-        if (o->write == OWNERS_MANY)
+        if (*owner == OWNERS_MANY)
             return;
-        other = tlb_owner_view(v->mmu, o->write, &k);
-        if (other->entry[k].write != TLB_NONE &&
+        other = tlb_owner_view(v->mmu, *owner, &k);
+        if ((tag == MMU_WRITE ? other->entry[k].write : other->entry[k].fetch) != TLB_NONE &&
             (other->detail[k].pa ^ v->detail[i].pa) >> PAGE_SHIFT == 0)
             me = OWNERS_MANY;
     }
-    o->write = me;
+    *owner = me;
+}
+
+void tlb_allow_fetch(struct tlb_view *v, unsigned i, const uint8_t *flags)
+{
+    tlb_own(v, i, &tlb_owner(v->mmu, flags)->fetch, MMU_FETCH);
+    v->entry[i].fetch = v->detail[i].linear & PAGE_MASK;
 }
 
 void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags)
 {
     unsigned at = tlb_write_hash(v->detail[i].pa);
 
-    tlb_own_write(v, i, flags);
+    tlb_own(v, i, &tlb_owner(v->mmu, flags)->write, MMU_WRITE);
 
     *flags |= PAGE_WRITABLE | PAGE_DIRTY;
     v->entry[i].write = v->detail[i].linear & PAGE_MASK;
@@ -283,8 +294,10 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
     e->addend = (uintptr_t)fill->native - (uintptr_t)fill->linear;
     if (fill->detail & DETAIL_READ)
         e->read = fill->linear;
-    if (fill->detail & DETAIL_FETCH)
+    if (fill->detail & DETAIL_FETCH && fill->kind != KIND_RAM)
         e->fetch = fill->linear;
+    else if (fill->detail & DETAIL_FETCH && !(*fill->flags & PAGE_OPEN))
+        tlb_allow_fetch(v, i, fill->flags);
     /* A write tag counts as a write (dirty tracking), so a page that is only read gets none until
      * the flags say that it makes no difference. */
     if (fill->kind == KIND_RAM && fill->detail & DETAIL_WRITE && !(*fill->flags & PAGE_CODE) &&

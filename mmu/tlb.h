@@ -75,7 +75,7 @@ struct tlb_view {
  * gone to another page since; or several may have one. So that a withdrawal, which comes with each
  * turn of writing and running code, mostly looks at one entry. */
 struct tag_owner {
-    uint32_t write;
+    uint32_t write, fetch;
 };
 #define OWNERS_MANY UINT32_MAX
 
@@ -159,3 +159,5 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill);
 
 /* give entry `i`, a page of RAM that may be written, its write tag */
 void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags);
+/* give entry `i`, a page of RAM that may be run, its fetch tag */
+void tlb_allow_fetch(struct tlb_view *v, unsigned i, const uint8_t *flags);
