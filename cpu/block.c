@@ -121,7 +121,7 @@ static bool build_straight(struct cpu *cpu, struct block *b, const uint8_t *byte
         enum decode_result r;
 
         in->start = (uint16_t)at;
-        r = decode(in, bytes + at, room - at < 15 ? room - at : 15, cpu->key, cpu->features);
+        r = decode_again(cpu->blocks->memo, in, bytes + at, room - at, cpu->key);
         if (r == DECODE_SHORT)
             break;
         if (r == DECODE_TOO_LONG)
@@ -275,6 +275,7 @@ struct block_cache *blocks_create(struct cpu *cpu)
 
     ASSERT(c);
     arena_create(&c->arena);
+    c->memo = decode_memo_create(cpu->features);
     c->scratch = calloc(1, block_bytes(BLOCK_MAX_INSNS));
     ASSERT(c->scratch);
     c->listener = (struct bus_listener){ .owner = cpu,
@@ -294,6 +295,7 @@ void blocks_destroy(struct cpu *cpu)
     bus_unlisten(cpu->bus, &c->listener);
     pages_free(c);
     arena_destroy(&c->arena);
+    free(c->memo);
     free(c->scratch);
     free(c);
 }

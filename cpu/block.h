@@ -47,11 +47,11 @@ struct block_cache_stats {
 struct block_cache *blocks_create(struct cpu *cpu);
 void blocks_destroy(struct cpu *cpu);
 
-enum { BLOCK_HASH_SIZE = 1 << 16 };
+enum { BLOCK_HASH_SIZE = 1 << 18 };
 
 static inline unsigned block_hash(uintptr_t native, uint32_t key)
 {
-    return (unsigned)(native ^ native >> 15 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
+    return (unsigned)(native ^ native >> 18 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
 }
 
 /* the block whose first byte is at `native`, if there is one */

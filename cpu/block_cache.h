@@ -47,6 +47,7 @@ struct block_cache {
     struct block *hash[BLOCK_HASH_SIZE];
     struct code_page *pages[PAGE_HASH_SIZE];
     struct block_arena arena;
+    struct decode_memo *memo;
     struct block *scratch; /* for code in MMIO: never kept */
     struct bus_listener listener;
     struct block_cache_stats stats;

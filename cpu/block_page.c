@@ -157,7 +157,7 @@ static bool patch_decode(const struct cpu *cpu, const struct block *b, const str
     const uint8_t *bytes = (const uint8_t *)(b->native + was->start);
 
     now->start = was->start;
-    return decode(now, bytes, room < 15 ? room : 15, b->key, cpu->features) == DECODE_OK &&
+    return decode_again(cpu->blocks->memo, now, bytes, room, b->key) == DECODE_OK &&
            now->length == was->length && was->length < 15 &&
            !((insn_rows[now->id].traits ^ insn_rows[was->id].traits) & T_END);
 }
