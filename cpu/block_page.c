@@ -325,15 +325,25 @@ void page_opens(void *owner, uint64_t pa)
     page->opened = cpu->insn_count;
 }
 
-static bool line_equal(const uint8_t *x, const uint8_t *y)
+/* the lines that are not what they were, of some */
+static uint64_t lines_changed(const struct code_page *page, uint64_t lines)
 {
-    uint64_t a[LINE_BYTES / 8], b[LINE_BYTES / 8], differ = 0;
+    uint64_t changed = 0;
 
-    memcpy(a, x, sizeof a);
-    memcpy(b, y, sizeof b);
-    for (unsigned i = 0; i < LINE_BYTES / 8; i++)
-        differ |= a[i] ^ b[i];
-    return differ == 0;
+    while (lines) {
+        unsigned first = (unsigned)__builtin_ctzll(lines), count;
+        uint64_t rest = ~(lines >> first);
+        size_t at = (size_t)first << LINE_SHIFT;
+
+        count = rest ? (unsigned)__builtin_ctzll(rest) : 64;
+        lines &= ~BITS(first + count - 1, first);
+        if (memcmp(page->native + at, page->copy + at, (size_t)count << LINE_SHIFT) == 0)
+            continue;
+        for (unsigned i = first; i < first + count; i++, at += LINE_BYTES)
+            if (memcmp(page->native + at, page->copy + at, LINE_BYTES) != 0)
+                changed |= BIT(i);
+    }
+    return changed;
 }
 
 /* was it worth it, given how many instructions have run meanwhile? */
@@ -346,27 +356,44 @@ static void page_judge(struct code_page *page, uint64_t insns)
     }
 }
 
+/* is the block right still, or has it become so? It lies on this page alone. */
+static bool block_compare(struct cpu *cpu, struct block *b, const struct code_page *page)
+{
+    size_t offset = b->pa & ~PAGE_MASK;
+    const uint8_t *now = page->native + offset, *was = page->copy + offset;
+    unsigned first = 0, end = b->bytes;
+
+    if (memcmp(now, was, b->bytes) == 0)
+        return true;
+    while (now[first] == was[first])
+        first++;
+    while (now[end - 1] == was[end - 1])
+        end--;
+    return block_patch(cpu, b, first, end);
+}
+
 void page_closed(void *owner, uint64_t pa)
 {
     struct cpu *cpu = owner;
     struct code_page *page = *page_slot(cpu->blocks, pa);
-    bool any = page != NULL;
+    uint64_t changed, lines = 0;
 
     if (!page)
         return;
     page_judge(page, cpu->insn_count - page->opened);
-    for (uint64_t left = page->lines; left && any; left &= left - 1) {
-        unsigned at = (unsigned)__builtin_ctzll(left) << LINE_SHIFT, first = 0,
-                 last = LINE_BYTES - 1;
-        const uint8_t *now = page->native + at, *was = page->copy + at;
+    changed = lines_changed(page, page->lines);
+    if (!changed)
+        return;
+    page->copied &= ~changed;
+    for (struct block *b = page->first, *next; b; b = next) {
+        uint64_t its = block_lines(b, 0, pa);
 
-        if (line_equal(now, was))
-            continue;
-        while (now[first] == was[first])
-            first++;
-        while (now[last] == was[last])
-            last--;
-        page->copied &= ~BIT(at >> LINE_SHIFT);
-        any = page_changed(cpu, page, pa + at + first, last - first + 1);
+        next = b->page_next[0];
+        if (its & changed && !block_compare(cpu, b, page))
+            block_retire(cpu, b); /* with the last one goes the page */
+        else
+            lines |= its;
     }
+    if (lines)
+        page->lines = lines;
 }
