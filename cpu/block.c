@@ -100,6 +100,7 @@ static void build_crossing(struct cpu *cpu, struct block *b, uint64_t linear, co
     b->insns[0] = (struct insn){ .exec = exec_check_second_page,
                                  .imm = (uintptr_t)native2,
                                  .length = in->length };
+    b->crosses = true;
     b->count = 2;
     b->bytes = in->length;
     b->cost = insn_rows[in->id].cost;

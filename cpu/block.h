@@ -25,6 +25,7 @@ struct block {
     uint32_t heat;                   /* how often the interpreter has run it */
     uint8_t patched;                 /* how often native code of it has become wrong */
     bool is_volatile;                /* some instruction is IN_VOLATILE */
+    bool crosses;                    /* its only instruction lies in two pages */
     uint8_t *code;                   /* native code, or NULL */
     struct native_block *translated; /* of cpu/jit: the path that it begins */
     struct native_block *natives;    /* all paths that it is a part of */
@@ -49,9 +50,10 @@ void blocks_destroy(struct cpu *cpu);
 
 enum { BLOCK_HASH_SIZE = 1 << 18 };
 
+/* neighbours in memory are near one another in the table */
 static inline unsigned block_hash(uintptr_t native, uint32_t key)
 {
-    return (unsigned)(native ^ native >> 18 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
+    return (unsigned)(native >> 2 ^ native >> 20 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
 }
 
 /* the block whose first byte is at `native`, if there is one */

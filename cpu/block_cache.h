@@ -58,12 +58,6 @@ static inline size_t block_bytes(unsigned insns)
     return (sizeof(struct block) + (insns + 1) * sizeof(struct insn) + 15) & ~(size_t)15;
 }
 
-/* the only instruction of its block, and one in front that checks where its second part is */
-static inline bool block_crosses(const struct block *b)
-{
-    return b->insns[b->count - 1].flags & IN_CROSSES;
-}
-
 /* ---- block.c ---- */
 /* take a block out of all tables; if it is running it is left with its next instruction */
 void block_retire(struct cpu *cpu, struct block *b);

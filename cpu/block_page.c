@@ -88,7 +88,7 @@ void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa)
         bus_mark_code(cpu->bus, page->pa);
     }
     page->lines |= block_lines(b, part, page->pa);
-    page->crossings += block_crosses(b);
+    page->crossings += b->crosses;
     b->page[part] = page;
     b->page_next[part] = page->first;
     b->page_back[part] = &page->first;
@@ -117,7 +117,7 @@ void page_remove(struct cpu *cpu, struct block *b)
         *b->page_back[part] = next;
         if (next)
             next->page_back[part_on_page(next, page->pa)] = b->page_back[part];
-        page->crossings -= block_crosses(b);
+        page->crossings -= b->crosses;
         if (!page->first)
             page_free(cpu->blocks, page);
         b->page[part] = NULL;
@@ -202,7 +202,7 @@ static bool block_patch(struct cpu *cpu, struct block *b, unsigned first, unsign
     unsigned changed = 0;
     bool keeps = true; /* native code is right still */
 
-    if (block_crosses(b))
+    if (b->crosses)
         return false;
     for (unsigned i = 0; i < b->count && b->insns[i].start < end; i++) {
         struct insn *in = &b->insns[i];

@@ -447,7 +447,7 @@ void bus_open_code(struct bus *b, uint64_t pa, unsigned size)
     if (!bus_ram_at(b, pa, &flags))
         return;
     for (struct bus_listener *l = b->listeners; l; l = l->next)
-        if (l->may_open && !l->may_open(l->owner, pa, size))
+        if (l->code_written && !(l->may_open && l->may_open(l->owner, pa, size)))
             return;
     for (struct bus_listener *l = b->listeners; l; l = l->next)
         if (l->opens)

@@ -243,26 +243,40 @@ static void flush_write_tags_anywhere(struct mmu *m, uint64_t pa)
     }
 }
 
+static void flush_write_tag(struct tlb_view *v, unsigned i, uint64_t pa)
+{
+    if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT != 0)
+        return;
+    v->entry[i].write = TLB_NONE;
+    v->write[i / 64] &= ~BIT(i % 64);
+}
+
+/* withdraw with `flush` what the owners of a tag have; false: there are too many */
+static bool flush_owned(const struct mmu *m, uint32_t owner[2], uint64_t pa,
+                        void (*flush)(struct tlb_view *v, unsigned i, uint64_t pa))
+{
+    bool few = owner[0] != OWNERS_MANY;
+
+    for (unsigned k = 0; k < 2; k++) {
+        if (few && owner[k] != 0) {
+            unsigned i;
+            struct tlb_view *v = tlb_owner_view(m, owner[k], &i);
+
+            flush(v, i, pa);
+        }
+        owner[k] = 0;
+    }
+    return few;
+}
+
 void mmu_protect_page(struct mmu *m, uint64_t pa)
 {
     uint64_t offset = bus_ram_offset(m->bus, pa);
-    struct tag_owner *o;
-    struct tlb_view *v;
-    unsigned i;
 
     if (!m->owners || offset == BUS_NOT_RAM)
         return;
-    o = &m->owners[offset >> PAGE_SHIFT];
-    if (o->write == OWNERS_MANY) {
+    if (!flush_owned(m, m->owners[offset >> PAGE_SHIFT].write, pa, flush_write_tag))
         flush_write_tags_anywhere(m, pa);
-    } else if (o->write != 0) {
-        v = tlb_owner_view(m, o->write, &i);
-        if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0) {
-            v->entry[i].write = TLB_NONE;
-            v->write[i / 64] &= ~BIT(i % 64);
-        }
-    }
-    o->write = 0;
 }
 
 /* ---- fetch tags ---- */
@@ -289,20 +303,11 @@ static void flush_fetch_tags_anywhere(struct mmu *m, uint64_t pa)
 void flush_fetch_tags(struct mmu *m, uint64_t pa)
 {
     uint64_t offset = bus_ram_offset(m->bus, pa);
-    struct tag_owner *o;
-    unsigned i;
 
     if (m->fetch_page + m->fetch_addend == (uintptr_t)m->bus->ram.bytes + offset)
         m->fetch_page = TLB_NONE;
     if (!m->owners || offset == BUS_NOT_RAM)
         return;
-    o = &m->owners[offset >> PAGE_SHIFT];
-    if (o->fetch == OWNERS_MANY) {
+    if (!flush_owned(m, m->owners[offset >> PAGE_SHIFT].fetch, pa, flush_fetch_tag))
         flush_fetch_tags_anywhere(m, pa);
-    } else if (o->fetch != 0) {
-        struct tlb_view *v = tlb_owner_view(m, o->fetch, &i);
-
-        flush_fetch_tag(v, i, pa);
-    }
-    o->fetch = 0;
 }

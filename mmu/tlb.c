@@ -220,7 +220,7 @@ struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view)
 }
 
 /* the tags of a page of RAM, by the place of its flags */
-static struct tag_owner *tlb_owner(struct mmu *m, const uint8_t *flags)
+static struct tag_owners *tlb_owners(struct mmu *m, const uint8_t *flags)
 {
     if (unlikely(!m->owners)) {
         m->owners = calloc(bus_ram_size(m->bus) >> PAGE_SHIFT, sizeof *m->owners);
@@ -229,27 +229,34 @@ static struct tag_owner *tlb_owner(struct mmu *m, const uint8_t *flags)
     return &m->owners[flags - m->bus->page_flags];
 }
 
-static void tlb_own(struct tlb_view *v, unsigned i, uint32_t *owner, enum mmu_access tag)
+/* Does the entry that a number stands for have this tag of a page? */
+static bool tlb_owns(const struct mmu *m, uint32_t owner, uint64_t pa, enum mmu_access tag)
+{
+    unsigned i;
+    const struct tlb_view *v = tlb_owner_view(m, owner, &i);
+
+    return (tag == MMU_WRITE ? v->entry[i].write : v->entry[i].fetch) != TLB_NONE &&
+           (v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0;
+}
+
+static void tlb_own(struct tlb_view *v, unsigned i, uint32_t owner[2], enum mmu_access tag)
 {
     uint32_t me = v->id * TLB_ENTRIES + i + 1;
 
-    if (*owner != 0 && *owner != me) {
-        unsigned k;
-        const struct tlb_view *other;
-
-        if (*owner == OWNERS_MANY)
+    if (owner[0] == OWNERS_MANY || owner[0] == me || owner[1] == me)
+        return;
+    for (unsigned k = 0; k < 2; k++) {
+        if (owner[k] == 0 || !tlb_owns(v->mmu, owner[k], v->detail[i].pa, tag)) {
+            owner[k] = me;
             return;
-        other = tlb_owner_view(v->mmu, *owner, &k);
-        if ((tag == MMU_WRITE ? other->entry[k].write : other->entry[k].fetch) != TLB_NONE &&
-            (other->detail[k].pa ^ v->detail[i].pa) >> PAGE_SHIFT == 0)
-            me = OWNERS_MANY;
+        }
     }
-    *owner = me;
+    owner[0] = OWNERS_MANY;
 }
 
 void tlb_allow_fetch(struct tlb_view *v, unsigned i, const uint8_t *flags)
 {
-    tlb_own(v, i, &tlb_owner(v->mmu, flags)->fetch, MMU_FETCH);
+    tlb_own(v, i, tlb_owners(v->mmu, flags)->fetch, MMU_FETCH);
     v->entry[i].fetch = v->detail[i].linear & PAGE_MASK;
 }
 
@@ -257,7 +264,7 @@ void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags)
 {
     unsigned at = tlb_write_hash(v->detail[i].pa);
 
-    tlb_own(v, i, &tlb_owner(v->mmu, flags)->write, MMU_WRITE);
+    tlb_own(v, i, tlb_owners(v->mmu, flags)->write, MMU_WRITE);
 
     *flags |= PAGE_WRITABLE | PAGE_DIRTY;
     v->entry[i].write = v->detail[i].linear & PAGE_MASK;

@@ -68,14 +68,15 @@ struct tlb_view {
     uint64_t write_filter[TLB_WRITE_BITS / 64];
     bool filled; /* anything since all was dropped */
     struct mmu *mmu;
-    uint32_t id; /* in the numbers of struct tag_owner */
+    uint32_t id; /* in the numbers of struct tag_owners */
 };
 
-/* Which entry has a page's tag: 0: none; else view * TLB_ENTRIES + index + 1, whose entry may have
- * gone to another page since; or several may have one. So that a withdrawal, which comes with each
- * turn of writing and running code, mostly looks at one entry. */
-struct tag_owner {
-    uint32_t write, fetch;
+/* Which entries have a page's tag: 0: none; else view * TLB_ENTRIES + index + 1, whose entry may have
+ * gone to another page since; or the first is OWNERS_MANY: any may have one. So that a withdrawal,
+ * which comes with each turn of writing and running code, mostly looks at one or two entries: a user's
+ * and that of the kernel that has cleared the page. */
+struct tag_owners {
+    uint32_t write[2], fetch[2];
 };
 #define OWNERS_MANY UINT32_MAX
 
@@ -129,7 +130,7 @@ static_assert(TLB_LARGE_BITS == 1 << 10 && TLB_WRITE_BITS == 1 << 12, "widths of
 
 struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view);
 
-/* the entry that a number of struct tag_owner stands for */
+/* the entry that a number of struct tag_owners stands for */
 static inline struct tlb_view *tlb_owner_view(const struct mmu *m, uint32_t owner, unsigned *i)
 {
     unsigned view = (owner - 1) / TLB_ENTRIES;
