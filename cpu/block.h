@@ -8,7 +8,9 @@
 
 enum {
     BLOCK_MAX_INSNS = 64,
-    BLOCK_HOT = 24,                /* runs in the interpreter before a block is worth translating */
+    BLOCK_HOT = 24,    /* runs in the interpreter before a block is worth translating */
+    BLOCK_PATCHED = 4, /* after so many patches to native code, twice as many; and so on ... */
+    BLOCK_LATEST = 12, /* ... so often */
     BLOCK_COLD_FOR_EVER = 1 << 31, /* heat of a block that cannot be */
 };
 
@@ -44,6 +46,14 @@ struct block_cache_stats {
     uint64_t flushes; /* of a segment of the arena, or of all */
     uint64_t bytes;   /* of the arena in use */
 };
+
+/* When it is worth translating: later, the more often that was in vain. */
+static inline uint32_t block_hot(const struct block *b)
+{
+    unsigned again = b->patched / BLOCK_PATCHED;
+
+    return (uint32_t)BLOCK_HOT << (again < BLOCK_LATEST ? again : BLOCK_LATEST);
+}
 
 struct block_cache *blocks_create(struct cpu *cpu);
 void blocks_destroy(struct cpu *cpu);

@@ -14,7 +14,7 @@ struct code_page {
     struct block *first;
     struct code_page *next;
     const uint8_t *native;
-    unsigned crossings; /* blocks here that lie in another page too */
+    unsigned blocks, crossings; /* how many; of these, that lie in another page too */
     /* While the page is open (bus.h), and after: the bytes of those lines that are `copied`. */
     uint8_t *copy;
     uint64_t copied;

@@ -17,6 +17,7 @@ enum {
     LINE_BYTES = 1 << LINE_SHIFT,
     PATCH_INSNS = 4,    /* rewritten in one store, at most */
     PATCH_VOLATILE = 2, /* how often native code has gone before an immediate is volatile */
+    BLOCKS_TOLD = 32,   /* on a page, at most, of which each is looked at with each store */
     TURN_SHORT = 48,    /* instructions: an open page is worth more stores than these have */
     TURNS_SHORT = 8,    /* after so many of them in a row ... */
     TELL_STORES = 1024, /* ... so many stores are told before it is tried again */
@@ -89,6 +90,7 @@ void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa)
     }
     page->lines |= block_lines(b, part, page->pa);
     page->crossings += b->crosses;
+    page->blocks++;
     b->page[part] = page;
     b->page_next[part] = page->first;
     b->page_back[part] = &page->first;
@@ -118,6 +120,7 @@ void page_remove(struct cpu *cpu, struct block *b)
         if (next)
             next->page_back[part_on_page(next, page->pa)] = b->page_back[part];
         page->crossings -= b->crosses;
+        page->blocks--;
         if (!page->first)
             page_free(cpu->blocks, page);
         b->page[part] = NULL;
@@ -221,6 +224,7 @@ static bool block_patch(struct cpu *cpu, struct block *b, unsigned first, unsign
     if (!keeps && b->natives) {
         cpu->native_ops->retired(cpu, b);
         b->patched += b->patched < UINT8_MAX;
+        b->heat = 0;
     }
     for (unsigned i = 0; i < changed; i++)
         patch_apply(b, was[i], &now[i]);
@@ -287,7 +291,7 @@ bool page_written(void *owner, uint64_t pa, unsigned size)
 
 /* ---- open pages ---- */
 
-/* Not where its blocks are what is being written, nor where code runs, nor where a block may run that
+/* Not where a few blocks are what is being written, nor where code runs, nor where a block may run that
  * begins in another page. */
 bool page_may_open(void *owner, uint64_t pa, unsigned size)
 {
@@ -302,7 +306,8 @@ bool page_may_open(void *owner, uint64_t pa, unsigned size)
         page->tell_for--;
         return false;
     }
-    return !(page->lines & line_mask(pa, size)) && !page->crossings;
+    return (!(page->lines & line_mask(pa, size)) || page->blocks > BLOCKS_TOLD) &&
+           page->crossings == 0;
 }
 
 void page_opens(void *owner, uint64_t pa)
@@ -310,6 +315,7 @@ void page_opens(void *owner, uint64_t pa)
     struct cpu *cpu = owner;
     struct code_page *page = *page_slot(cpu->blocks, pa);
 
+    wake_monitor(cpu, pa);
     if (!page)
         return;
     if (!page->copy) {

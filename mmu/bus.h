@@ -31,7 +31,7 @@ struct bus_listener {
     bool (*code_written)(void *owner, uint64_t pa, unsigned size);
     /* withdraw write tags that cover this page (it has become a code page) */
     void (*protect_page)(void *owner, uint64_t pa);
-    /* May a PAGE_CODE page be opened, bytes at pa having been written? It is being opened: nobody may
+    /* Bytes at pa are about to be written: may the page be opened? It is being opened: nobody may
      * fetch from it without asking again. Somebody does: it has become a PAGE_CODE page again. */
     bool (*may_open)(void *owner, uint64_t pa, unsigned size);
     void (*opens)(void *owner, uint64_t pa);
@@ -81,7 +81,7 @@ uint8_t *bus_page_flags(struct bus *b, uint64_t pa);
  * any. bus_unmark_code when the last block of every processor on it is gone. */
 void bus_mark_code(struct bus *b, uint64_t pa);
 void bus_unmark_code(struct bus *b, uint64_t pa);
-/* Pages that are written and run by turns: after a store to a PAGE_CODE page that has been told, it
+/* Pages that are written and run by turns: with a store, which need not be told then, a PAGE_CODE page
  * becomes PAGE_OPEN, if all agree; with the next fetch, a PAGE_CODE page again. */
 void bus_open_code(struct bus *b, uint64_t pa, unsigned size);
 void bus_close_code(struct bus *b, uint64_t pa);

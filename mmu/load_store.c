@@ -121,11 +121,11 @@ static void ls_write_ram(struct mmu *m, const struct ls_part *p, const void *byt
     if (!bus_ram_at(m->bus, p->pa, &flags))
         return;
     *flags |= PAGE_DIRTY;
+    if (*flags & PAGE_CODE)
+        bus_open_code(m->bus, p->pa, (unsigned)p->count);
     memcpy(p->native, bytes, p->count);
     if (*flags & PAGE_CODE)
         bus_tell_code_written(m->bus, p->pa, (unsigned)p->count);
-    if (*flags & PAGE_CODE)
-        bus_open_code(m->bus, p->pa, (unsigned)p->count);
     if (!(*flags & PAGE_CODE) && d->linear == was && was & DETAIL_WRITE &&
         (was ^ p->linear) >> PAGE_SHIFT == 0)
         tlb_allow_write(p->v, i, flags);
