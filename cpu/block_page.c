@@ -165,36 +165,35 @@ static bool patch_decode(const struct cpu *cpu, const struct block *b, const str
            !((insn_rows[now->id].traits ^ insn_rows[was->id].traits) & T_END);
 }
 
-/* do they differ in nothing but immediate or displacement? */
-static bool patch_is_value(const struct insn *was, const struct insn *now)
-{
-    struct insn same = *now;
+enum change { SAME, VALUE /* immediate or displacement, nothing else */, OTHER };
 
-    same.imm = was->imm;
-    same.disp = was->disp;
-    same.flags |= was->flags & IN_VOLATILE;
-    return memcmp(&same, was, sizeof same) == 0;
+static enum change patch_change(const struct insn *was, const struct insn *now)
+{
+    enum { REST = offsetof(struct insn, start) };
+    bool same = was->exec == now->exec && was->addr_mask == now->addr_mask && was->id == now->id &&
+                ((was->flags ^ now->flags) & ~IN_VOLATILE) == 0 &&
+                memcmp(&was->start, &now->start, sizeof *was - REST) == 0;
+
+    if (!same)
+        return OTHER;
+    return was->imm == now->imm && was->disp == now->disp ? SAME : VALUE;
 }
 
-static bool patch_differs(const struct insn *was, const struct insn *now)
+/* instruction `was` of b becomes `now` */
+static void patch_value(struct block *b, struct insn *was, const struct insn *now)
 {
-    return was->imm != now->imm || was->disp != now->disp || !patch_is_value(was, now);
-}
-
-/* give instruction `was` of b what it is now */
-static void patch_apply(struct block *b, struct insn *was, const struct insn *now)
-{
-    bool value = patch_is_value(was, now);
-    bool counts = value && b->patched >= PATCH_VOLATILE && !(insn_rows[now->id].traits & T_END);
-    uint16_t is_volatile = value ? was->flags & IN_VOLATILE : 0;
-
-    if (counts && !is_volatile) {
-        is_volatile = IN_VOLATILE;
+    was->imm = now->imm;
+    was->disp = now->disp;
+    if (b->patched >= PATCH_VOLATILE && !(insn_rows[was->id].traits & T_END)) {
+        was->flags |= IN_VOLATILE;
         b->is_volatile = true;
     }
+}
+
+static void patch_other(struct block *b, struct insn *was, const struct insn *now)
+{
     b->cost += (uint32_t)insn_rows[now->id].cost - insn_rows[was->id].cost;
     *was = *now;
-    was->flags |= is_volatile;
 }
 
 /* [first, end) from the block's start has been written: false if it cannot be patched */
@@ -202,6 +201,7 @@ static bool block_patch(struct cpu *cpu, struct block *b, unsigned first, unsign
 {
     struct insn now[PATCH_INSNS];
     struct insn *was[PATCH_INSNS];
+    enum change change[PATCH_INSNS];
     unsigned changed = 0;
     bool keeps = true; /* native code is right still */
 
@@ -214,11 +214,12 @@ static bool block_patch(struct cpu *cpu, struct block *b, unsigned first, unsign
             continue;
         if (changed == PATCH_INSNS || !patch_decode(cpu, b, in, &now[changed]))
             return false;
-        if (!patch_differs(in, &now[changed]))
+        change[changed] = patch_change(in, &now[changed]);
+        if (change[changed] == SAME)
             continue;
         if (patch_runs(cpu, b, in))
             return false;
-        keeps &= in->flags & IN_VOLATILE && patch_is_value(in, &now[changed]);
+        keeps &= in->flags & IN_VOLATILE && change[changed] == VALUE;
         was[changed++] = in;
     }
     if (!keeps && b->natives) {
@@ -227,7 +228,7 @@ static bool block_patch(struct cpu *cpu, struct block *b, unsigned first, unsign
         b->heat = 0;
     }
     for (unsigned i = 0; i < changed; i++)
-        patch_apply(b, was[i], &now[i]);
+        (change[i] == VALUE ? patch_value : patch_other)(b, was[i], &now[i]);
     cpu->blocks->stats.patched += changed > 0;
     return true;
 }
