@@ -233,6 +233,14 @@ turns:
     movl $1024, %ecx
     rep stosl
     movl $77, %eax
+    movl $PAGE_B, %edx          /* a block at each byte */
+    movl $0x1000, %ecx
+4:  call *%rdx
+    incl %edx
+    decl %ecx
+    jnz 4b
+    movb %al, PAGE_B + 0x800
+    movb $0xc3, PAGE_B + 0x800
     movl $PAGE_B, %edx
     HOT(call *%rdx; cmpl $77, %eax; EXPECT(e))
     movl $PAGE_B, %edi
