@@ -31,6 +31,7 @@ struct code_page {
 enum {
     ARENA_SEGMENTS = 16,
     SEGMENT_BYTES = 4 << 20,
+    SEGMENT_BLOCKS = SEGMENT_BYTES / (sizeof(struct block) + 2 * sizeof(struct insn)),
     CROSSING_COUNT = 1 << 14,
     CROSSING_INSNS = 2,
 };
@@ -38,6 +39,8 @@ enum {
 struct block_arena {
     uint8_t *bytes;
     size_t used[ARENA_SEGMENTS];
+    uint32_t *starts; /* of a segment's blocks, in its part of this */
+    unsigned count[ARENA_SEGMENTS];
     unsigned segment;  /* that is being filled */
     uint8_t *crossing; /* slots */
     unsigned crossing_next;
