@@ -67,10 +67,8 @@ struct ls_part {
     size_t count;
 };
 
-static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear, size_t count,
-                              enum mmu_access access)
+static inline struct ls_part ls_part_of(struct tlb_view *v, uint64_t linear, size_t count)
 {
-    struct tlb_view *v = ls_page(m, view, linear, access);
     unsigned i = tlb_index(linear);
     struct ls_part p = {
         .v = v,
@@ -83,6 +81,12 @@ static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear
     if (p.kind <= KIND_ROM)
         p.native = (uint8_t *)((uintptr_t)linear + v->entry[i].addend);
     return p;
+}
+
+static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear, size_t count,
+                              enum mmu_access access)
+{
+    return ls_part_of(ls_page(m, view, linear, access), linear, count);
 }
 
 static uint64_t ls_read_unit(struct mmu *m, const struct ls_part *p, unsigned offset, unsigned size)
@@ -267,7 +271,7 @@ static void ls_store(struct mmu *m, enum mmu_view view, uint64_t linear, uint64_
         native_store((void *)((uintptr_t)linear + v->entry[i].addend), value, size);
         return;
     }
-    p = ls_part(m, view, linear, size, MMU_WRITE);
+    p = ls_part_of(v, linear, size);
     if (p.kind <= KIND_ROM)
         ls_write_part(m, &p, &value);
     else
