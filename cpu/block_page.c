@@ -162,7 +162,8 @@ static bool patch_decode(const struct cpu *cpu, const struct block *b, const str
     now->start = was->start;
     return decode_again(cpu->blocks->memo, now, bytes, room, b->key) == DECODE_OK &&
            now->length == was->length && was->length < 15 &&
-           !((insn_rows[now->id].traits ^ insn_rows[was->id].traits) & T_END);
+           (now->id == was->id ||
+            !((insn_rows[now->id].traits ^ insn_rows[was->id].traits) & T_END));
 }
 
 enum change { SAME, VALUE /* immediate or displacement, nothing else */, OTHER };
