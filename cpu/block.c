@@ -1,39 +1,16 @@
-/* The block cache of one processor: building, finding, invalidating.
+/* The block cache of one processor: building, finding, retiring.
  *
- * Blocks live in an arena that is emptied as a whole when it is full. An invalidated block leaves
- * the tables at once, and each of its instructions becomes one that leaves the block, so that a
- * store into the running block takes effect with the next instruction. */
+ * A retired block leaves the tables at once, and, if it runs, each of its instructions becomes one
+ * that leaves the block, so that a store into the running block takes effect with the next
+ * instruction. */
 #include "cpu/block.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/assert.h"
+#include "cpu/block_cache.h"
 #include "cpu/decode.h"
 #include "cpu/exec.h"
-
-enum {
-    ARENA_BYTES = 48 << 20,
-    PAGE_HASH_SIZE = 1 << 12,
-    LINE_SHIFT = 6, /* a code page notes which of its 64-byte lines hold decoded bytes */
-};
-
-struct code_page {
-    uint64_t pa;
-    uint64_t lines;
-    struct block *first;
-    struct code_page *next;
-};
-
-struct block_cache {
-    struct block *hash[BLOCK_HASH_SIZE];
-    struct code_page *pages[PAGE_HASH_SIZE];
-    uint8_t *arena;
-    size_t used;
-    struct block *scratch; /* for code in MMIO: never kept */
-    struct bus_listener listener;
-    struct block_cache_stats stats;
-};
 
 /* ---- pseudo-instructions ---- */
 
@@ -49,8 +26,6 @@ EXEC_BODY(too_long)
     raise_gp(cpu, 0);
 }
 EXEC_END(too_long)
-
-static void block_retire(struct cpu *cpu, struct block *b);
 
 /* In front of an instruction whose bytes lie in two pages: is the second still where it was? */
 static void exec_check_second_page(struct cpu *cpu, const struct insn *in)
@@ -68,151 +43,29 @@ static void exec_check_second_page(struct cpu *cpu, const struct insn *in)
     block_retire(cpu, cpu->block);
 }
 
-/* ---- tables ---- */
-
-static struct code_page **page_slot(struct block_cache *c, uint64_t pa)
-{
-    struct code_page **at = &c->pages[pa >> PAGE_SHIFT & (PAGE_HASH_SIZE - 1)];
-
-    while (*at && (*at)->pa != (pa & PAGE_MASK))
-        at = &(*at)->next;
-    return at;
-}
-
-static uint64_t line_mask(uint64_t pa, unsigned bytes)
-{
-    unsigned first = (unsigned)(pa & ~PAGE_MASK) >> LINE_SHIFT;
-    unsigned last = (unsigned)((pa & ~PAGE_MASK) + bytes - 1) >> LINE_SHIFT;
-
-    return BITS(last > 63 ? 63 : last, first);
-}
-
-/* the part of a block in its first (0) or second (1) page */
-static void block_part(const struct block *b, unsigned part, uint64_t pa2, uint64_t *pa,
-                       unsigned *bytes)
-{
-    unsigned room = (unsigned)(PAGE_SIZE - (b->pa & ~PAGE_MASK));
-
-    *pa = part == 0 ? b->pa : pa2;
-    *bytes = part == 0 ? (b->bytes < room ? b->bytes : room) : b->bytes - room;
-}
-
-/* how many bytes of a block are in its second page */
-static unsigned block_rest(const struct block *b)
-{
-    unsigned room = (unsigned)(PAGE_SIZE - (b->pa & ~PAGE_MASK));
-
-    return b->bytes > room ? b->bytes - room : 0;
-}
-
-/* Lines of a page that a block's part there lies in. Both pages of a crossing block may be the same
- * physical one, which then lists it once: its first page counts for both parts always. */
-static uint64_t block_lines(const struct block *b, unsigned part, uint64_t page_pa)
-{
-    unsigned bytes, rest = block_rest(b);
-    uint64_t start;
-
-    block_part(b, part, page_pa, &start, &bytes);
-    return line_mask(start, bytes) | (part == 0 && rest ? line_mask(page_pa, rest) : 0);
-}
-
-static void page_add(struct cpu *cpu, struct block *b, unsigned part, uint64_t pa)
-{
-    struct code_page **at = page_slot(cpu->blocks, pa), *page = *at;
-
-    if (!page) {
-        page = calloc(1, sizeof *page);
-        ASSERT(page);
-        page->pa = pa & PAGE_MASK;
-        *at = page;
-        bus_mark_code(cpu->bus, page->pa);
-    }
-    page->lines |= block_lines(b, part, page->pa);
-    b->page_next[part] = page->first;
-    page->first = b;
-}
+/* ---- retiring ---- */
 
 static void hash_remove(struct block_cache *c, struct block *b)
 {
     struct block **at = &c->hash[block_hash(b->native, b->key)];
 
-    while (*at && *at != b)
+    while (*at != b)
         at = &(*at)->hash_next;
-    if (*at)
-        *at = b->hash_next;
+    *at = b->hash_next;
 }
 
-/* Take a block out of the hash and make it leave at each instruction; it stays in its pages' lists
- * until these are next walked. */
-static void block_retire(struct cpu *cpu, struct block *b)
+void block_retire(struct cpu *cpu, struct block *b)
 {
     if (!b->native)
         return;
     if (b->natives)
         cpu->native_ops->retired(cpu, b);
     hash_remove(cpu->blocks, b);
-    for (unsigned i = 0; i < b->count; i++)
+    page_remove(cpu, b);
+    for (unsigned i = 0; i < b->count && b == cpu->block; i++)
         b->insns[i].exec = exec_leave_block;
     b->native = 0;
     cpu->blocks->stats.invalidated++;
-}
-
-static unsigned part_on_page(const struct block *b, uint64_t page_pa)
-{
-    return (b->pa & PAGE_MASK) == page_pa ? 0 : 1;
-}
-
-static bool overlaps(const struct block *b, uint64_t page_pa, uint64_t pa, unsigned size)
-{
-    unsigned part = part_on_page(b, page_pa), bytes;
-    uint64_t start;
-
-    block_part(b, part, page_pa, &start, &bytes);
-    return (pa < start + bytes && start < pa + size) || (part == 0 && pa < page_pa + block_rest(b));
-}
-
-/* A store to the page that MONITOR watches ends MWAIT. */
-static void wake_monitor(struct cpu *cpu, uint64_t pa)
-{
-    if ((cpu->monitor_pa & PAGE_MASK) != (pa & PAGE_MASK))
-        return;
-    cpu->monitor_pa = MMU_NO_PAGE;
-    if (cpu->activity == MWAITING)
-        cpu->activity = ACTIVE;
-}
-
-/* bus_listener: bytes of a code page are being written; is there still code on it? */
-static bool code_written(void *owner, uint64_t pa, unsigned size)
-{
-    struct cpu *cpu = owner;
-    struct code_page **slot = page_slot(cpu->blocks, pa), *page = *slot;
-    struct block **at;
-
-    wake_monitor(cpu, pa);
-    if (!page)
-        return false;
-    if (!(page->lines & line_mask(pa, size)))
-        return true;
-    page->lines = 0;
-    at = &page->first;
-    while (*at) {
-        struct block *b = *at;
-        unsigned part = part_on_page(b, page->pa);
-
-        if (b->native && overlaps(b, page->pa, pa, size))
-            block_retire(cpu, b);
-        if (!b->native) {
-            *at = b->page_next[part];
-        } else {
-            page->lines |= block_lines(b, part, page->pa);
-            at = &b->page_next[part];
-        }
-    }
-    if (page->first)
-        return true;
-    *slot = page->next;
-    free(page);
-    return false;
 }
 
 /* ---- building ---- */
@@ -247,6 +100,7 @@ static void build_crossing(struct cpu *cpu, struct block *b, uint64_t linear, co
     b->insns[0] = (struct insn){ .exec = exec_check_second_page,
                                  .imm = (uintptr_t)native2,
                                  .length = in->length };
+    b->crosses = true;
     b->count = 2;
     b->bytes = in->length;
     b->cost = insn_rows[in->id].cost;
@@ -276,7 +130,7 @@ static bool build_straight(struct cpu *cpu, struct block *b, const uint8_t *byte
         enum decode_result r;
 
         in->start = (uint16_t)at;
-        r = decode(in, bytes + at, room - at < 15 ? room - at : 15, cpu->key, cpu->features);
+        r = decode_again(cpu->blocks->memo, in, bytes + at, room - at, cpu->key);
         if (r == DECODE_SHORT)
             break;
         if (r == DECODE_TOO_LONG)
@@ -298,11 +152,6 @@ static bool build_straight(struct cpu *cpu, struct block *b, const uint8_t *byte
     return n > 0;
 }
 
-static size_t block_bytes(unsigned insns)
-{
-    return sizeof(struct block) + (insns + 1) * sizeof(struct insn);
-}
-
 static struct block *block_build(struct cpu *cpu, uint64_t linear, uint64_t pa,
                                  const uint8_t *native)
 {
@@ -311,13 +160,16 @@ static struct block *block_build(struct cpu *cpu, uint64_t linear, uint64_t pa,
     struct block *b;
     unsigned h;
 
-    if (c->used + block_bytes(BLOCK_MAX_INSNS) > ARENA_BYTES)
-        blocks_flush(cpu);
-    b = (struct block *)(c->arena + c->used);
+    b = arena_room(cpu);
     *b = (struct block){ .native = (uintptr_t)native, .pa = pa, .key = cpu->key };
-    if (!build_straight(cpu, b, native, room))
+    if (build_straight(cpu, b, native, room)) {
+        arena_keep(&c->arena, b);
+    } else {
+        b = arena_crossing(cpu);
+        *b = (struct block){ .native = 0, .pa = pa, .key = cpu->key };
         build_crossing(cpu, b, linear, native, room);
-    c->used += align_up(block_bytes(b->count), 16);
+        b->native = (uintptr_t)native;
+    }
     c->stats.built++;
     h = block_hash(b->native, b->key);
     b->hash_next = c->hash[h];
@@ -420,19 +272,6 @@ struct block *block_find(struct cpu *cpu)
 
 /* ---- life ---- */
 
-/* The pages stay marked in the bus until somebody writes to them. */
-static void pages_free(struct block_cache *c)
-{
-    for (unsigned i = 0; i < PAGE_HASH_SIZE; i++) {
-        while (c->pages[i]) {
-            struct code_page *page = c->pages[i];
-
-            c->pages[i] = page->next;
-            free(page);
-        }
-    }
-}
-
 void blocks_flush(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
@@ -441,8 +280,7 @@ void blocks_flush(struct cpu *cpu)
         cpu->native_ops->flushed(cpu);
     pages_free(c);
     memset(c->hash, 0, sizeof c->hash);
-    madvise(c->arena, ARENA_BYTES, MADV_DONTNEED);
-    c->used = 0;
+    arena_clear(&c->arena);
     c->stats.flushes++;
 }
 
@@ -451,12 +289,15 @@ struct block_cache *blocks_create(struct cpu *cpu)
     struct block_cache *c = calloc(1, sizeof *c);
 
     ASSERT(c);
-    c->arena = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    ASSERT(c->arena != MAP_FAILED);
+    arena_create(&c->arena);
+    c->memo = decode_memo_create(cpu->features);
     c->scratch = calloc(1, block_bytes(BLOCK_MAX_INSNS));
     ASSERT(c->scratch);
-    c->listener = (struct bus_listener){ .owner = cpu, .code_written = code_written };
+    c->listener = (struct bus_listener){ .owner = cpu,
+                                         .code_written = page_written,
+                                         .may_open = page_may_open,
+                                         .opens = page_opens,
+                                         .closed = page_closed };
     bus_listen(cpu->bus, &c->listener);
     cpu->block_hash = c->hash;
     return c;
@@ -468,7 +309,8 @@ void blocks_destroy(struct cpu *cpu)
 
     bus_unlisten(cpu->bus, &c->listener);
     pages_free(c);
-    munmap(c->arena, ARENA_BYTES);
+    arena_destroy(&c->arena);
+    free(c->memo);
     free(c->scratch);
     free(c);
 }
@@ -476,5 +318,5 @@ void blocks_destroy(struct cpu *cpu)
 void blocks_stats(const struct cpu *cpu, struct block_cache_stats *out)
 {
     *out = cpu->blocks->stats;
-    out->bytes = cpu->blocks->used;
+    out->bytes = arena_used(&cpu->blocks->arena);
 }

@@ -8,11 +8,14 @@
 
 enum {
     BLOCK_MAX_INSNS = 64,
-    BLOCK_HOT = 24,                /* runs in the interpreter before a block is worth translating */
+    BLOCK_HOT = 24,    /* runs in the interpreter before a block is worth translating */
+    BLOCK_PATCHED = 4, /* after so many patches to native code, twice as many; and so on ... */
+    BLOCK_LATEST = 12, /* ... so often */
     BLOCK_COLD_FOR_EVER = 1 << 31, /* heat of a block that cannot be */
 };
 
 struct native_block;
+struct code_page;
 
 struct block {
     uintptr_t native; /* of the first byte; 0 when stale */
@@ -21,30 +24,47 @@ struct block {
     uint32_t cost;  /* cycles, charged when the block is entered */
     uint16_t count; /* instructions */
     uint16_t bytes;
-    uint32_t heat; /* how often the interpreter has run it */
-    uint64_t far;  /* bit n: instruction n accesses a page, then another (cpu/jit) */
-    uint8_t *code; /* native code, or NULL */
+    uint32_t heat;    /* how often the interpreter has run it */
+    uint8_t patched;  /* how often native code of it has become wrong */
+    bool is_volatile; /* some instruction is IN_VOLATILE */
+    bool crosses;     /* its only instruction lies in two pages */
+    uint64_t far;     /* bit n: instruction n accesses a page, then another (cpu/jit) */
+    uint8_t *code;    /* native code, or NULL */
     struct native_block *translated; /* of cpu/jit: the path that it begins */
     struct native_block *natives;    /* all paths that it is a part of */
     struct block *hash_next;
-    struct block *page_next[2]; /* on the code page of the first and of the last byte */
-    struct insn insns[];        /* count, and one that leaves the block; a block whose only
+    /* of cpu/block_page.c: the code pages of the first and of the last byte, the next block there,
+     * and who points here */
+    struct code_page *page[2];
+    struct block *page_next[2];
+    struct block **page_back[2];
+    struct insn insns[]; /* count, and one that leaves the block; a block whose only
                                   instruction crosses a page begins with one that checks that */
 };
 
 struct block_cache_stats {
-    uint64_t built, invalidated, flushes;
-    uint64_t bytes; /* of the arena in use */
+    uint64_t built, invalidated, patched;
+    uint64_t flushes; /* of a segment of the arena, or of all */
+    uint64_t bytes;   /* of the arena in use */
 };
+
+/* When it is worth translating: later, the more often that was in vain. */
+static inline uint32_t block_hot(const struct block *b)
+{
+    unsigned again = b->patched / BLOCK_PATCHED;
+
+    return (uint32_t)BLOCK_HOT << (again < BLOCK_LATEST ? again : BLOCK_LATEST);
+}
 
 struct block_cache *blocks_create(struct cpu *cpu);
 void blocks_destroy(struct cpu *cpu);
 
-enum { BLOCK_HASH_SIZE = 1 << 16 };
+enum { BLOCK_HASH_SIZE = 1 << 18 };
 
+/* neighbours in memory are near one another in the table */
 static inline unsigned block_hash(uintptr_t native, uint32_t key)
 {
-    return (unsigned)(native ^ native >> 15 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
+    return (unsigned)(native >> 2 ^ native >> 20 ^ key << 7) & (BLOCK_HASH_SIZE - 1);
 }
 
 /* the block whose first byte is at `native`, if there is one */

@@ -52,6 +52,7 @@ struct cursor {
     uint8_t op_size;   /* effective operand size of class V */
     bool mode64;
     bool short_of_bytes;
+    struct decode_layout layout;
 };
 
 static uint64_t take(struct cursor *c, unsigned size)
@@ -72,6 +73,15 @@ static uint64_t take_signed(struct cursor *c, unsigned size)
     uint64_t v = take(c, size);
 
     return size == 0 ? 0 : sign_extend(v, 8 * size);
+}
+
+/* the value bytes of the displacement, or of the immediate, come next */
+static void note_value(const struct cursor *c, struct decode_value *v, unsigned size,
+                       bool is_signed)
+{
+    v->at = (uint8_t)(c->at - c->start);
+    v->bytes = (uint8_t)size;
+    v->is_signed = is_signed;
 }
 
 static void prefixes(struct cursor *c)
@@ -231,11 +241,13 @@ static void address32(struct cursor *c, uint8_t modrm)
     }
     if (mod == 0 && base == 5) {
         in->base = rm == 5 && c->mode64 ? REG_BLOCK_RIP : REG_ZERO;
+        note_value(c, &c->layout.disp, 4, true);
         in->disp = (int64_t)take_signed(c, 4);
         in->seg = SEG_DS;
         return;
     }
     in->base = (uint8_t)(base | (c->rex & 1 ? 8 : 0));
+    note_value(c, &c->layout.disp, mod == 2 ? 4 : mod, true);
     in->disp = (int64_t)take_signed(c, mod == 2 ? 4 : mod);
     in->seg = in->base == RSP || in->base == RBP ? SEG_SS : SEG_DS;
 }
@@ -296,20 +308,26 @@ static void choose_sizes(struct cursor *c, const struct insn_row *row)
     }
 }
 
+static uint64_t take_immediate(struct cursor *c, unsigned size, bool is_signed)
+{
+    note_value(c, &c->layout.imm, size, is_signed);
+    return is_signed ? take_signed(c, size) : take(c, size);
+}
+
 static void immediate(struct cursor *c, unsigned op)
 {
     struct insn *in = c->in;
 
     switch (op) {
-    case OP_Iub: in->imm = take(c, 1); return;
-    case OP_Iw: in->imm = take(c, 2); return;
-    case OP_Iwb: in->imm = take(c, 3); return;
+    case OP_Iub: in->imm = take_immediate(c, 1, false); return;
+    case OP_Iw: in->imm = take_immediate(c, 2, false); return;
+    case OP_Iwb: in->imm = take_immediate(c, 3, false); return;
     default: break;
     }
     switch (operands[op].size) {
-    case SIZE_B: in->imm = take_signed(c, 1); break;
-    case SIZE_Z: in->imm = take_signed(c, c->op_size == 2 ? 2 : 4); break;
-    default: in->imm = take_signed(c, c->op_size); break; /* V */
+    case SIZE_B: in->imm = take_immediate(c, 1, true); break;
+    case SIZE_Z: in->imm = take_immediate(c, c->op_size == 2 ? 2 : 4, true); break;
+    default: in->imm = take_immediate(c, c->op_size, true); break; /* V */
     }
 }
 
@@ -346,9 +364,15 @@ static bool operand(struct cursor *c, unsigned op, bool first)
     case KIND_XMMRMREG: in->rm = (uint8_t)rm; return !mem;
     case KIND_IMM: immediate(c, op); return true;
     case KIND_REL:
-        in->imm = take_signed(c, operands[op].size == SIZE_B ? 1 : c->op_size == 2 ? 2 : 4);
+        in->imm = take_immediate(c,
+                                 operands[op].size == SIZE_B ? 1
+                                 : c->op_size == 2           ? 2
+                                                             : 4,
+                                 true);
+        c->layout.relative = true;
         return true;
     case KIND_MOFFS:
+        c->layout.irregular = true;
         in->imm = take(c, c->addr_size);
         in->disp = (int64_t)in->imm;
         in->flags |= IN_MEM;
@@ -356,6 +380,7 @@ static bool operand(struct cursor *c, unsigned op, bool first)
         in->rm = RAX;
         return true;
     case KIND_FAR:
+        c->layout.irregular = true;
         in->imm = take(c, c->op_size == 2 ? 2 : 4);
         in->imm |= take(c, 2) << 32;
         return true;
@@ -442,8 +467,8 @@ static void finish(struct cursor *c, unsigned id)
     in->exec = row->exec->fn[in->size][(in->flags & IN_MEM) != 0];
 }
 
-enum decode_result decode(struct insn *in, const uint8_t *bytes, size_t count, uint32_t key,
-                          const uint64_t *features)
+enum decode_result decode_layout(struct insn *in, const uint8_t *bytes, size_t count, uint32_t key,
+                                 const uint64_t *features, struct decode_layout *layout)
 {
     uint16_t start = in->start;
     struct cursor c = {
@@ -477,5 +502,14 @@ enum decode_result decode(struct insn *in, const uint8_t *bytes, size_t count, u
     if (c.short_of_bytes)
         return count >= 15 ? DECODE_TOO_LONG : DECODE_SHORT;
     finish(&c, id);
+    *layout = c.layout;
     return DECODE_OK;
+}
+
+enum decode_result decode(struct insn *in, const uint8_t *bytes, size_t count, uint32_t key,
+                          const uint64_t *features)
+{
+    struct decode_layout layout;
+
+    return decode_layout(in, bytes, count, key, features, &layout);
 }

@@ -13,6 +13,7 @@
 
 enum {
     STRING_CHUNK = 4096, /* elements */
+    STRING_ALONE = 16,   /* stored one by one to a page of code before it is looked at again */
     STRING_LINE_SHIFT = 5,
 };
 
@@ -169,6 +170,8 @@ ALWAYS_INLINE uint64_t string_move_run(struct cpu *cpu, const struct insn *in, u
         string_advance(cpu, in, RCX, -n);
         return n;
     }
+    if (n > STRING_ALONE)
+        n = STRING_ALONE;
     for (uint64_t i = 0; i < n || i == 0; i++) {
         string_move_one(cpu, in, step, size);
         string_advance(cpu, in, RCX, UINT64_MAX);
@@ -226,6 +229,8 @@ ALWAYS_INLINE uint64_t string_store_run(struct cpu *cpu, const struct insn *in, 
         string_advance(cpu, in, RCX, -n);
         return n;
     }
+    if (n > STRING_ALONE)
+        n = STRING_ALONE;
     for (uint64_t i = 0; i < n || i == 0; i++) {
         string_store_one(cpu, in, step, size);
         string_advance(cpu, in, RCX, UINT64_MAX);

@@ -152,6 +152,7 @@ enum {
     IN_LEGACY = 1 << 8 /* not 64-bit mode: segment limits and rights are checked */,
     IN_CROSSES = 1 << 9 /* the instruction's bytes lie in two pages */,
     IN_SHADOW = 1 << 10 /* STI: its block ends behind the next instruction */,
+    IN_VOLATILE = 1 << 11 /* immediate and displacement change while native code of it exists */,
 };
 /* clang-format on */
 

@@ -20,8 +20,10 @@ struct native_ops {
     void (*run)(struct cpu *cpu, struct block *b);
     /* cpu->flags become those before cpu->in, whose block native code runs */
     void (*sync)(struct cpu *cpu);
-    /* b has become stale; all blocks are about to be forgotten */
+    /* b is about to become stale, or to be changed: the end of native code that it is a part of. It
+     * has moved to another address. All blocks are about to be forgotten. */
     void (*retired)(struct cpu *cpu, struct block *b);
+    void (*moved)(struct block *b);
     void (*flushed)(struct cpu *cpu);
 };
 

@@ -129,7 +129,7 @@ static void step(struct cpu *cpu)
 /* true: b has native code now */
 static bool heat(struct cpu *cpu, struct block *b)
 {
-    if (++b->heat < BLOCK_HOT || !cpu->native_ops || b->heat & BLOCK_COLD_FOR_EVER)
+    if (++b->heat < block_hot(b) || !cpu->native_ops || b->heat & BLOCK_COLD_FOR_EVER)
         return false;
     if (cpu->native_ops->translate(cpu, b))
         return true;

@@ -43,9 +43,9 @@ static void info_blocks(struct nidus *m, struct cpu *cpu, FILE *out)
 
     blocks_stats(cpu, &s);
     fprintf(out,
-            "built %" PRIu64 ", invalidated %" PRIu64 ", flushes %" PRIu64 ", %" PRIu64
-            " KiB in use\n",
-            s.built, s.invalidated, s.flushes, s.bytes >> 10);
+            "built %" PRIu64 ", invalidated %" PRIu64 ", patched %" PRIu64 ", flushes %" PRIu64
+            ", %" PRIu64 " KiB in use\n",
+            s.built, s.invalidated, s.patched, s.flushes, s.bytes >> 10);
 }
 
 static void info_jit(struct nidus *m, struct cpu *cpu, FILE *out)

@@ -333,10 +333,10 @@ void bus_write(struct bus *b, uint64_t pa, uint64_t value, unsigned size)
         bus_write_range(b, pa, value, size);
         return;
     }
-    if (unlikely(*flags & PAGE_CODE))
-        bus_tell_code_written(b, pa, size);
     *flags |= PAGE_DIRTY;
     native_store(ram, value, size);
+    if (unlikely(*flags & PAGE_CODE))
+        bus_tell_code_written(b, pa, size);
 }
 
 /* the widest aligned unit at pa of at most `count` bytes */
@@ -387,10 +387,10 @@ void bus_write_bytes(struct bus *b, uint64_t pa, const void *bytes, size_t count
         if (n > count)
             n = count;
         if (ram) {
-            if (*flags & PAGE_CODE)
-                bus_tell_code_written(b, pa, (unsigned)n);
             *flags |= PAGE_DIRTY;
             memcpy(ram, from, n);
+            if (*flags & PAGE_CODE)
+                bus_tell_code_written(b, pa, (unsigned)n);
         } else {
             uint64_t v = 0;
 
@@ -419,6 +419,10 @@ void bus_mark_code(struct bus *b, uint64_t pa)
 
     if (!bus_ram_at(b, pa, &flags))
         return;
+    if (*flags & PAGE_OPEN) {
+        bus_close_code(b, pa);
+        return;
+    }
     *flags |= PAGE_CODE;
     if (!(*flags & PAGE_WRITABLE))
         return;
@@ -434,6 +438,34 @@ void bus_unmark_code(struct bus *b, uint64_t pa)
 
     if (bus_ram_at(b, pa, &flags))
         *flags &= (uint8_t)~PAGE_CODE;
+}
+
+void bus_open_code(struct bus *b, uint64_t pa, unsigned size)
+{
+    uint8_t *flags;
+
+    if (!bus_ram_at(b, pa, &flags))
+        return;
+    for (struct bus_listener *l = b->listeners; l; l = l->next)
+        if (l->code_written && !(l->may_open && l->may_open(l->owner, pa, size)))
+            return;
+    for (struct bus_listener *l = b->listeners; l; l = l->next)
+        if (l->opens)
+            l->opens(l->owner, pa & PAGE_MASK);
+    *flags = (uint8_t)((*flags & ~PAGE_CODE) | PAGE_OPEN);
+}
+
+void bus_close_code(struct bus *b, uint64_t pa)
+{
+    uint8_t *flags;
+
+    if (!bus_ram_at(b, pa, &flags) || !(*flags & PAGE_OPEN))
+        return;
+    *flags &= (uint8_t)~PAGE_OPEN;
+    bus_mark_code(b, pa);
+    for (struct bus_listener *l = b->listeners; l; l = l->next)
+        if (l->closed)
+            l->closed(l->owner, pa & PAGE_MASK);
 }
 
 /* ---- `info mtree` ---- */

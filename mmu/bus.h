@@ -18,6 +18,7 @@ struct bus;
 /* Per 4-KiB page of RAM, one byte of these. */
 enum {
     PAGE_CODE = 1,     /* some processor has blocks decoded from this page */
+    PAGE_OPEN = 8,     /* ... but they are not run, so stores need not be told: no PAGE_CODE */
     PAGE_WRITABLE = 2, /* some TLB may hold a write tag for it */
     PAGE_DIRTY = 4,    /* written since the last clearing (snapshots, PML, VGA use their own) */
 };
@@ -25,11 +26,16 @@ enum {
 /* Told about changes that make cached translations or decoded code stale. */
 struct bus_listener {
     void *owner;
-    /* Bytes of a PAGE_CODE page were or are about to be written, [pa, pa+size) inside one page.
+    /* Bytes of a PAGE_CODE page have been written, [pa, pa+size) inside one page.
      * Does the owner still have code on the page? Where nobody has, the mark goes. */
     bool (*code_written)(void *owner, uint64_t pa, unsigned size);
     /* withdraw write tags that cover this page (it has become a code page) */
     void (*protect_page)(void *owner, uint64_t pa);
+    /* Bytes at pa are about to be written: may the page be opened? It is being opened: nobody may
+     * fetch from it without asking again. Somebody does: it has become a PAGE_CODE page again. */
+    bool (*may_open)(void *owner, uint64_t pa, unsigned size);
+    void (*opens)(void *owner, uint64_t pa);
+    void (*closed)(void *owner, uint64_t pa);
     /* the map itself changed: flush everything */
     void (*map_changed)(void *owner);
     struct bus_listener *next;
@@ -75,6 +81,10 @@ uint8_t *bus_page_flags(struct bus *b, uint64_t pa);
  * any. bus_unmark_code when the last block of every processor on it is gone. */
 void bus_mark_code(struct bus *b, uint64_t pa);
 void bus_unmark_code(struct bus *b, uint64_t pa);
+/* Pages that are written and run by turns: with a store, which need not be told then, a PAGE_CODE page
+ * becomes PAGE_OPEN, if all agree; with the next fetch, a PAGE_CODE page again. */
+void bus_open_code(struct bus *b, uint64_t pa, unsigned size);
+void bus_close_code(struct bus *b, uint64_t pa);
 
 /* one line a range, for `info mtree` */
 void bus_show(const struct bus *b, FILE *out);

@@ -82,6 +82,6 @@ static inline void native_store(void *at, uint64_t v, unsigned size)
     }
 }
 
-/* tell the listeners that [pa, pa+size) of a PAGE_CODE page is about to be written; the page may be
+/* tell the listeners that [pa, pa+size) of a PAGE_CODE page has been written; the page may be
  * none any more afterwards */
 void bus_tell_code_written(struct bus *b, uint64_t pa, unsigned size);

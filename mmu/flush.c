@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "mmu/bus_ram.h"
 #include "mmu/gpa_cache.h"
 
 static void flush_entry(struct tlb_view *v, unsigned i)
@@ -231,7 +232,7 @@ static void flush_write_tags(struct tlb_view *v, uint64_t pa)
     }
 }
 
-void mmu_protect_page(struct mmu *m, uint64_t pa)
+static void flush_write_tags_anywhere(struct mmu *m, uint64_t pa)
 {
     unsigned at = tlb_write_hash(pa);
 
@@ -243,4 +244,74 @@ void mmu_protect_page(struct mmu *m, uint64_t pa)
                 flush_write_tags(v, pa);
         }
     }
+}
+
+static void flush_write_tag(struct tlb_view *v, unsigned i, uint64_t pa)
+{
+    if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT != 0)
+        return;
+    tlb_near_forget(v, i);
+    v->entry[i].write = TLB_NONE;
+    v->write[i / 64] &= ~BIT(i % 64);
+}
+
+/* withdraw with `flush` what the owners of a tag have; false: there are too many */
+static bool flush_owned(const struct mmu *m, uint32_t owner[2], uint64_t pa,
+                        void (*flush)(struct tlb_view *v, unsigned i, uint64_t pa))
+{
+    bool few = owner[0] != OWNERS_MANY;
+
+    for (unsigned k = 0; k < 2; k++) {
+        if (few && owner[k] != 0) {
+            unsigned i;
+            struct tlb_view *v = tlb_owner_view(m, owner[k], &i);
+
+            flush(v, i, pa);
+        }
+        owner[k] = 0;
+    }
+    return few;
+}
+
+void mmu_protect_page(struct mmu *m, uint64_t pa)
+{
+    uint64_t offset = bus_ram_offset(m->bus, pa);
+
+    if (!m->owners || offset == BUS_NOT_RAM)
+        return;
+    if (!flush_owned(m, m->owners[offset >> PAGE_SHIFT].write, pa, flush_write_tag))
+        flush_write_tags_anywhere(m, pa);
+}
+
+/* ---- fetch tags ---- */
+
+static void flush_fetch_tag(struct tlb_view *v, unsigned i, uint64_t pa)
+{
+    if ((v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0)
+        v->entry[i].fetch = TLB_NONE;
+}
+
+static void flush_fetch_tags_anywhere(struct mmu *m, uint64_t pa)
+{
+    for (unsigned n = 0; n < m->context_count * TLB_OWN_VIEWS; n++) {
+        struct tlb_view *v = m->contexts[n / TLB_OWN_VIEWS]->view[n % TLB_OWN_VIEWS];
+
+        if (!v || !v->filled)
+            continue;
+        for (unsigned w = 0; w < TLB_WORDS; w++)
+            for (uint64_t left = v->used[w]; left; left &= left - 1)
+                flush_fetch_tag(v, 64 * w + (unsigned)__builtin_ctzll(left), pa);
+    }
+}
+
+void flush_fetch_tags(struct mmu *m, uint64_t pa)
+{
+    uint64_t offset = bus_ram_offset(m->bus, pa);
+
+    if (m->fetch_page + m->fetch_addend == (uintptr_t)m->bus->ram.bytes + offset)
+        m->fetch_page = TLB_NONE;
+    if (!m->owners || offset == BUS_NOT_RAM)
+        return;
+    if (!flush_owned(m, m->owners[offset >> PAGE_SHIFT].fetch, pa, flush_fetch_tag))
+        flush_fetch_tags_anywhere(m, pa);
 }

@@ -67,10 +67,9 @@ struct ls_part {
     size_t count;
 };
 
-static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear, size_t count,
-                              enum mmu_access access)
+static inline struct ls_part ls_part_of(struct tlb_view *v, uint64_t linear, size_t count,
+                                        enum mmu_access access)
 {
-    struct tlb_view *v = ls_page(m, view, linear, access);
     unsigned i = tlb_index_for(linear, access);
     struct ls_part p = {
         .v = v,
@@ -83,6 +82,12 @@ static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear
     if (p.kind <= KIND_ROM)
         p.native = (uint8_t *)((uintptr_t)linear + v->entry[i].addend);
     return p;
+}
+
+static struct ls_part ls_part(struct mmu *m, enum mmu_view view, uint64_t linear, size_t count,
+                              enum mmu_access access)
+{
+    return ls_part_of(ls_page(m, view, linear, access), linear, count, access);
 }
 
 static uint64_t ls_read_unit(struct mmu *m, const struct ls_part *p, unsigned offset, unsigned size)
@@ -120,10 +125,12 @@ static void ls_write_ram(struct mmu *m, const struct ls_part *p, const void *byt
 
     if (!bus_ram_at(m->bus, p->pa, &flags))
         return;
+    *flags |= PAGE_DIRTY;
+    if (*flags & PAGE_CODE)
+        bus_open_code(m->bus, p->pa, (unsigned)p->count);
+    memcpy(p->native, bytes, p->count);
     if (*flags & PAGE_CODE)
         bus_tell_code_written(m->bus, p->pa, (unsigned)p->count);
-    *flags |= PAGE_DIRTY;
-    memcpy(p->native, bytes, p->count);
     if (!(*flags & PAGE_CODE) && d->linear == was && was & DETAIL_WRITE &&
         (was ^ p->linear) >> PAGE_SHIFT == 0)
         tlb_allow_write(p->v, i, flags);
@@ -265,7 +272,7 @@ static void ls_store(struct mmu *m, enum mmu_view view, uint64_t linear, uint64_
         native_store((void *)((uintptr_t)linear + v->entry[i].addend), value, size);
         return;
     }
-    p = ls_part(m, view, linear, size, MMU_WRITE);
+    p = ls_part_of(v, linear, size, MMU_WRITE);
     if (p.kind <= KIND_ROM)
         ls_write_part(m, &p, &value);
     else
@@ -338,11 +345,25 @@ void mmu_probe(struct mmu *m, uint64_t linear, size_t count, enum mmu_access acc
     ls_parts(m, ls_view(m), ls_wrap(m, linear), count, access, part);
 }
 
+/* A fetch from RAM without a fetch tag: a page that has been open, as it is to whom this is new. */
+static void ls_allow_fetch(struct mmu *m, const struct ls_part *p)
+{
+    unsigned i = tlb_code_index(p->linear);
+    uint8_t *flags;
+
+    if (p->v->entry[i].fetch == (p->linear & PAGE_MASK) || !bus_ram_at(m->bus, p->pa, &flags))
+        return;
+    bus_close_code(m->bus, p->pa);
+    tlb_allow_fetch(p->v, i, flags);
+}
+
 uint64_t mmu_fetch(struct mmu *m, uint64_t linear, const uint8_t **native_page)
 {
     struct ls_part p = ls_part(m, ls_view(m), ls_wrap(m, linear), 1, MMU_FETCH);
 
     *native_page = NULL;
+    if (likely(p.kind == KIND_RAM))
+        ls_allow_fetch(m, &p);
     if (likely(p.native != NULL)) {
         *native_page = p.native - (linear & ~PAGE_MASK);
     } else if (p.kind >= KIND_SPECIAL) {

@@ -87,6 +87,7 @@ typedef void mmu_watch_fn(void *owner, uint64_t linear, size_t size, bool write)
 
 struct tlb_context; /* mmu/tlb.h */
 struct gpa_cache;   /* mmu/gpa_cache.h */
+struct tag_owners;  /* mmu/tlb.h */
 
 #define MMU_RECENT_CONTEXTS 64
 
@@ -119,6 +120,7 @@ struct mmu {
     uint64_t walks, fills;                           /* statistics for `info tlb` */
     struct tlb_context *recent[MMU_RECENT_CONTEXTS]; /* by a hash of the key; NULL or in contexts */
     struct gpa_cache *gpa_cache;                     /* guest-physical mappings */
+    struct tag_owners *owners; /* by page of RAM: which entry has its tags; NULL before the first */
     struct bus_listener listener; /* the MMU's own: code pages and changes of the map */
 };
 

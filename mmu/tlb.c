@@ -101,6 +101,8 @@ static struct tlb_context *tlb_free_context(struct mmu *m)
 
         ASSERT(c);
         c->walk_epoch = 1;
+        c->mmu = m;
+        c->index = m->context_count;
         m->contexts[m->context_count++] = c;
         return c;
     }
@@ -165,6 +167,11 @@ static void tlb_protect_page(void *owner, uint64_t pa)
     mmu_protect_page(owner, pa);
 }
 
+static void tlb_opens(void *owner, uint64_t pa)
+{
+    flush_fetch_tags(owner, pa);
+}
+
 static void tlb_map_changed(void *owner)
 {
     mmu_flush_all(owner);
@@ -184,6 +191,7 @@ void mmu_init(struct mmu *m, struct bus *bus, unsigned maxphyaddr)
     m->listener = (struct bus_listener){
         .owner = m,
         .protect_page = tlb_protect_page,
+        .opens = tlb_opens,
         .map_changed = tlb_map_changed,
     };
     bus_listen(bus, &m->listener);
@@ -200,6 +208,7 @@ void mmu_destroy(struct mmu *m)
     }
     free(m->contexts);
     free(m->gpa_cache);
+    free(m->owners);
     memset(m, 0, sizeof *m);
 }
 
@@ -212,13 +221,58 @@ struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view)
     ASSERT(v);
     memset(v, 0, sizeof *v);
     memcpy(v->entry, tlb_never.entry, sizeof v->entry);
+    v->mmu = c->mmu;
+    v->id = c->index * TLB_OWN_VIEWS + c->alias[view];
     c->view[c->alias[view]] = v;
     return v;
+}
+
+/* the tags of a page of RAM, by the place of its flags */
+static struct tag_owners *tlb_owners(struct mmu *m, const uint8_t *flags)
+{
+    if (unlikely(!m->owners)) {
+        m->owners = calloc(bus_ram_size(m->bus) >> PAGE_SHIFT, sizeof *m->owners);
+        ASSERT(m->owners);
+    }
+    return &m->owners[flags - m->bus->page_flags];
+}
+
+/* Does the entry that a number stands for have this tag of a page? */
+static bool tlb_owns(const struct mmu *m, uint32_t owner, uint64_t pa, enum mmu_access tag)
+{
+    unsigned i;
+    const struct tlb_view *v = tlb_owner_view(m, owner, &i);
+
+    return (tag == MMU_WRITE ? v->entry[i].write : v->entry[i].fetch) != TLB_NONE &&
+           (v->detail[i].pa ^ pa) >> PAGE_SHIFT == 0;
+}
+
+static void tlb_own(struct tlb_view *v, unsigned i, uint32_t owner[2], enum mmu_access tag)
+{
+    uint32_t me = v->id * TLB_ALL + i + 1;
+
+    if (owner[0] == OWNERS_MANY || owner[0] == me || owner[1] == me)
+        return;
+    for (unsigned k = 0; k < 2; k++) {
+        if (owner[k] == 0 || !tlb_owns(v->mmu, owner[k], v->detail[i].pa, tag)) {
+            owner[k] = me;
+            return;
+        }
+    }
+    owner[0] = OWNERS_MANY;
+}
+
+void tlb_allow_fetch(struct tlb_view *v, unsigned i, const uint8_t *flags)
+{
+    tlb_own(v, i, tlb_owners(v->mmu, flags)->fetch, MMU_FETCH);
+    v->entry[i].fetch = v->detail[i].linear & PAGE_MASK;
 }
 
 void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags)
 {
     unsigned at = tlb_write_hash(v->detail[i].pa);
+
+    tlb_own(v, i, tlb_owners(v->mmu, flags)->write, MMU_WRITE);
 
     *flags |= PAGE_WRITABLE | PAGE_DIRTY;
     v->entry[i].write = v->detail[i].linear & PAGE_MASK;
@@ -255,7 +309,10 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill)
         return;
     e->addend = (uintptr_t)fill->native - (uintptr_t)fill->linear;
     if (fill->access == MMU_FETCH) {
-        e->fetch = fill->linear;
+        if (fill->kind != KIND_RAM)
+            e->fetch = fill->linear;
+        else if (!(*fill->flags & PAGE_OPEN))
+            tlb_allow_fetch(v, i, fill->flags);
         return;
     }
     if (fill->detail & DETAIL_READ)

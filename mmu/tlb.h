@@ -99,7 +99,18 @@ struct tlb_view {
     uint64_t large_filter[TLB_LARGE_BITS / 64];
     uint64_t write_filter[TLB_WRITE_BITS / 64];
     bool filled; /* anything since all was dropped */
+    struct mmu *mmu;
+    uint32_t id; /* in the numbers of struct tag_owners */
 };
+
+/* Which entries have a page's tag: 0: none; else view * TLB_ENTRIES + index + 1, whose entry may have
+ * gone to another page since; or the first is OWNERS_MANY: any may have one. So that a withdrawal,
+ * which comes with each turn of writing and running code, mostly looks at one or two entries: a user's
+ * and that of the kernel that has cleared the page. */
+struct tag_owners {
+    uint32_t write[2], fetch[2];
+};
+#define OWNERS_MANY UINT32_MAX
 
 /* A paging-structure cache: the last table of earlier walks, by 2-MiB region. Entries whose epoch
  * is not the context's are gone, so that dropping them all, which each INVLPG asks for, is one
@@ -117,6 +128,8 @@ enum { TLB_OWN_VIEWS = VIEW_SUPERVISOR_AC + 1 };
 
 struct tlb_context {
     struct tlb_key key;
+    struct mmu *mmu;
+    unsigned index;                       /* in mmu->contexts */
     uint64_t last_used;                   /* mmu->context_clock */
     uint8_t canonical_width;              /* 48 or 57; 32 outside IA-32e mode */
     uint8_t alias[VIEW_COUNT];            /* views that cannot differ share entries */
@@ -171,6 +184,15 @@ bool tlb_near_grow(struct tlb_view *v, uint64_t linear, bool write);
 
 struct tlb_view *tlb_new_view(struct tlb_context *c, enum mmu_view view);
 
+/* the entry that a number of struct tag_owners stands for */
+static inline struct tlb_view *tlb_owner_view(const struct mmu *m, uint32_t owner, unsigned *i)
+{
+    unsigned view = (owner - 1) / TLB_ALL;
+
+    *i = (owner - 1) % TLB_ALL;
+    return m->contexts[view / TLB_OWN_VIEWS]->view[view % TLB_OWN_VIEWS];
+}
+
 /* the entries behind a view */
 static inline struct tlb_view *tlb_view(struct tlb_context *c, enum mmu_view view)
 {
@@ -192,3 +214,5 @@ void tlb_enter(struct tlb_view *v, const struct tlb_fill *fill);
 
 /* give entry `i`, a page of RAM that may be written, its write tag */
 void tlb_allow_write(struct tlb_view *v, unsigned i, uint8_t *flags);
+/* give entry `i`, a page of RAM that may be run, its fetch tag */
+void tlb_allow_fetch(struct tlb_view *v, unsigned i, const uint8_t *flags);

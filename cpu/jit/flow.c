@@ -66,6 +66,8 @@ static const struct flow_row *flow_row_for(const struct flow_table *t, const str
 
     if (!row)
         return NULL;
+    if (in->flags & IN_VOLATILE && !flow_fits_volatile(in, row))
+        return NULL;
     if (row->traits & FLOW_XMM && b->key & KEY_NO_SSE)
         return NULL;
     if (row->traits & FLOW_MXCSR && b->key & KEY_SSE_TRAPS)
@@ -108,7 +110,7 @@ static bool flow_sources(const struct flow *f, const struct insn *in, unsigned s
         source[1] = RDX;
         return !bytes;
     }
-    if (dst_mem)
+    if (dst_mem || in->flags & IN_VOLATILE)
         return false;
     source[n++] = dst;
     if (!two || form == FORM_E_I)

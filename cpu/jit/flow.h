@@ -44,6 +44,7 @@ enum {
     FLOW_PLAIN = 1 << 15,     /* nothing but its operands is read or written, besides RSP */
     FLOW_X87 = 1 << 16,       /* uses the x87; needs KEY_NO_X87 and KEY_X87_TRAPS 0 */
     FLOW_X87_NOTES = 1 << 17, /* ... and sets FOP, FIP and FDP */
+    FLOW_VOLATILE = 1 << 18,  /* the emitter of the register form can read the immediate from the block */
 };
 /* clang-format on */
 

@@ -7,6 +7,13 @@ struct flow_table {
     const struct flow_row *row[INSN_COUNT];
 };
 
+/* An immediate that is read from the block each time goes through a register: not for memory, whose
+ * displacement may be what changes, and not for AH to BH. */
+static inline bool flow_fits_volatile(const struct insn *in, const struct flow_row *row)
+{
+    return row->traits & FLOW_VOLATILE && !(in->flags & IN_MEM) && (in->size > 0 || !(in->rm & 7));
+}
+
 /* AH to BH only as the one register of an instruction (a native architecture may take them), and no
  * shifts by a masked count of 0, which keep the flags, or by the operand's width and more. */
 static inline bool flow_fits(const struct insn *in, const struct flow_row *row)

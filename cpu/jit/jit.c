@@ -388,8 +388,22 @@ static void jit_run(struct cpu *cpu, struct block *b)
 
 static void jit_retired(struct cpu *cpu, struct block *b)
 {
+    struct jit *jit = cpu->jit;
+
+    /* It may be the instruction that runs who changes b, and flags in front of it have not been saved:
+     * they are computed from the path as it has run. */
+    if (cpu->native.pending && jit->keeps_flags) {
+        cpu->native.pending = false;
+        jit_recover(cpu, jit->running, jit->index, jit->before);
+    }
     while (b->natives)
         path_drop(cpu->jit, b->natives->head);
+}
+
+static void jit_moved(struct block *b)
+{
+    for (struct native_block *nb = b->natives; nb; nb = nb->same)
+        nb->b = b;
 }
 
 static void jit_flushed(struct cpu *cpu)
@@ -426,6 +440,7 @@ static const struct native_ops jit_ops = {
     .run = jit_run,
     .sync = jit_sync,
     .retired = jit_retired,
+    .moved = jit_moved,
     .flushed = jit_flushed,
 };
 
@@ -492,8 +507,7 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     struct native_block *nb = jit->by_id[ref >> REF_SHIFT];
     struct block *b = nb->b;
     const struct insn *in = &b->insns[ref & REF_INDEX];
-    bool writes, reads;
-    uint64_t before[16];
+    bool writes, reads, pending;
     uint16_t needs;
 
     x64_x87_drop(cpu);
@@ -506,14 +520,16 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     cpu->block = b;
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     cpu->native.pending = !reads;
+    jit->keeps_flags = !writes;
     if (reads && ref & (REF_CALL | REF_SAVED))
         flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     else if (reads)
         jit_recover(cpu, nb, jit->index, cpu->r);
     else
-        memcpy(before, cpu->r, sizeof before);
+        memcpy(jit->before, cpu->r, sizeof jit->before);
     jit->alone[0] = *in;
     jit->alone[0].exec(cpu, jit->alone);
+    pending = cpu->native.pending;
     cpu->native.pending = false;
     cpu->in = NULL;
     cpu_settle_cost(cpu);
@@ -529,8 +545,8 @@ uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref)
     }
     /* A block of the path has been written to, or the page or the TLB may have changed, or the budget is
      * used up by the end of the block: the interpreter goes on. */
-    if (!writes && !reads)
-        jit_recover(cpu, nb, jit->index, before);
+    if (!writes && pending)
+        jit_recover(cpu, nb, jit->index, jit->before);
     in[1].exec(cpu, in + 1);
     return jit_next(cpu);
 }

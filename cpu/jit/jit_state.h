@@ -116,6 +116,8 @@ struct jit {
     uint64_t near_since;          /* cycles: the last time that near_left was set */
     uint32_t near_ref;            /* the instruction that was looked at last, ... */
     unsigned near_grown;          /* ... and how often its run has grown since another one was */
+    uint64_t before[16];          /* registers in front of it, if its flags are pending */
+    bool keeps_flags;             /* it writes none */
     struct jit_stats stats;
     uint64_t calls[INSN_COUNT]; /* of interpreter functions, for want of an emitter */
     uint64_t slow[INSN_COUNT];  /* ... and from the slow paths of emitters */

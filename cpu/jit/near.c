@@ -46,6 +46,6 @@ void jit_near_sampled(struct cpu *cpu, const uint8_t *behind, uint64_t linear, b
 
         while (head->natives) /* a twin, too */
             path_drop(jit, head->natives->head);
-        head->heat = BLOCK_HOT - 1; /* translated again at once */
+        head->heat = block_hot(head) - 1; /* translated again at once */
     }
 }

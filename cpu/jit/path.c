@@ -7,9 +7,8 @@
 #include "cpu/decode.h"
 
 enum {
-    PATH_WARM = BLOCK_HOT / 2, /* heat of a block that is worth following */
-    PATH_COPIED = 12,          /* instructions of a block that has native code already */
-    PATH_UNROLLED = 48,        /* ... of a loop, all rounds together */
+    PATH_COPIED = 12,   /* instructions of a block that has native code already */
+    PATH_UNROLLED = 48, /* ... of a loop, all rounds together */
     PATH_ROUNDS = 4,
     PATH_NEAR = 24, /* blocks among which a loop is looked for */
 };
@@ -123,7 +122,7 @@ static void path_follow(struct jit *jit, struct native_block *head)
             if (rounds == PATH_ROUNDS || insns + round > PATH_UNROLLED)
                 return;
             rounds++;
-        } else if (next->heat < PATH_WARM || (next->code && next->count > PATH_COPIED)) {
+        } else if (next->heat < block_hot(next) / 2 || (next->code && next->count > PATH_COPIED)) {
             return;
         } else {
             for (const struct native_block *nb = head; rounds == 1 && nb; nb = nb->follows)

@@ -193,6 +193,9 @@ void x64_to_guest(struct x64 *e, unsigned size, unsigned reg, unsigned native);
 /* of the size of an operand, 32 bits for 64 */
 void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm);
 
+/* a native register becomes the immediate, which may change (IN_VOLATILE); no flag changes */
+void x64_volatile_immediate(struct x64 *e, const struct insn *in, unsigned dst);
+
 /* bit 0 of most opcodes: not bytes */
 uint32_t x64_byte_form(uint32_t op, unsigned size);
 /* op r/m, reg: reads both and writes r/m, or only reads (CMP, TEST); tail: an immediate byte, or NULL */

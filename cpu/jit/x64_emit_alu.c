@@ -20,12 +20,27 @@ static bool x64_alu_G_E(struct x64 *e, const struct insn *in, unsigned alu)
     return true;
 }
 
+static void x64_alu_volatile(struct x64 *e, const struct insn *in, unsigned alu,
+                             const struct x64_operand *o)
+{
+    x64_volatile_immediate(e, in, X64_TMP);
+    if (o->memory && in->size == SZ_32 && alu != ALU_CMP) {
+        x64_load(&e->hot, SZ_32, N_RAX, o->m);
+        x64_rr(&e->hot, alu << 3 | 1, SZ_32, X64_TMP, N_RAX);
+        x64_store(&e->hot, SZ_64, o->m, N_RAX);
+    } else {
+        x64_op(e, x64_byte_form(alu << 3 | 1, in->size), in->size, X64_TMP, o);
+    }
+}
+
 static void x64_alu_immediate(struct x64 *e, const struct insn *in, unsigned alu,
                               const struct x64_operand *o)
 {
     int32_t imm = (int32_t)in->imm;
 
-    if (!o->memory) {
+    if (in->flags & IN_VOLATILE) {
+        x64_alu_volatile(e, in, alu, o);
+    } else if (!o->memory) {
         x64_alu_ri(&e->hot, alu, in->size, o->reg, imm);
     } else if (!o->guest && in->size == SZ_32 && alu != ALU_CMP) {
         x64_load(&e->hot, SZ_32, N_RAX, o->m);
@@ -113,9 +128,14 @@ static bool x64_test_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
 
-    x64_borrow_high(e, in, &o);
-    x64_op(e, x64_byte_form(0xf7, in->size), in->size, 0, &o);
-    x64_small_immediate(e, in->size, in->imm);
+    if (in->flags & IN_VOLATILE) { /* no AH to BH */
+        x64_volatile_immediate(e, in, X64_TMP);
+        x64_op(e, x64_byte_form(0x85, in->size), in->size, X64_TMP, &o);
+    } else {
+        x64_borrow_high(e, in, &o);
+        x64_op(e, x64_byte_form(0xf7, in->size), in->size, 0, &o);
+        x64_small_immediate(e, in->size, in->imm);
+    }
     e->valid = 0;
     x64_defined(e, FL_OSZAPC);
     return true;
@@ -189,8 +209,14 @@ static bool x64_imul_G_E_I(struct x64 *e, const struct insn *in, unsigned arg)
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, false);
     unsigned native = x64_reg_of[in->reg] == N_NONE ? N_RAX : x64_reg_of[in->reg];
 
-    x64_op(e, 0x69, in->size, native, &o);
-    x64_small_immediate(e, in->size, in->imm);
+    if (in->flags & IN_VOLATILE) {
+        native = X64_TMP;
+        x64_volatile_immediate(e, in, native);
+        x64_op(e, 0xaf | OP_0F, in->size, native, &o);
+    } else {
+        x64_op(e, 0x69, in->size, native, &o);
+        x64_small_immediate(e, in->size, in->imm);
+    }
     x64_product(e, in, native);
     return true;
 }

@@ -26,10 +26,26 @@ static bool x64_mov_G_E(struct x64 *e, const struct insn *in, unsigned arg)
     return x64_to_reg(e, in, x64_byte_form(0x8b, in->size), 1u << in->size, false, true);
 }
 
+static void x64_mov_volatile(struct x64 *e, const struct insn *in, const struct x64_operand *o)
+{
+    if (in->size == SZ_32 && o->memory) {
+        x64_volatile_immediate(e, in, N_RAX);
+        x64_mov_rr(&e->hot, SZ_32, N_RAX, N_RAX);
+        x64_store(&e->hot, SZ_64, o->m, N_RAX);
+        return;
+    }
+    x64_volatile_immediate(e, in, X64_TMP);
+    x64_op(e, x64_byte_form(0x89, in->size), in->size, X64_TMP, o);
+}
+
 static bool x64_mov_E_I(struct x64 *e, const struct insn *in, unsigned arg)
 {
     struct x64_operand o = x64_rm_operand(e, in, 1u << in->size, true);
 
+    if (in->flags & IN_VOLATILE) {
+        x64_mov_volatile(e, in, &o);
+        return true;
+    }
     if (in->size >= SZ_32 && !o.guest) {
         uint64_t imm = in->size == SZ_64 ? in->imm : (uint32_t)in->imm;
 

@@ -24,7 +24,7 @@ static int64_t hoist_step(const struct flow *f, const struct insn *in, unsigned 
 
     if (reg == RSP && x64_rsp_step(in) != 0)
         return x64_rsp_step(in);
-    if (in->size != SZ_64)
+    if (in->size != SZ_64 || in->flags & IN_VOLATILE)
         return 0;
     if (lea)
         return in->base == reg && in->index == REG_ZERO && in->addr_mask >> 32 ? (int64_t)in->disp

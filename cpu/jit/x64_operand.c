@@ -141,6 +141,12 @@ void x64_small_immediate(struct x64 *e, unsigned size, uint64_t imm)
         x64_32(&e->hot, imm);
 }
 
+void x64_volatile_immediate(struct x64 *e, const struct insn *in, unsigned dst)
+{
+    x64_mov_ri(&e->hot, dst, (uintptr_t)&in->imm);
+    x64_load(&e->hot, SZ_64, dst, (struct x64_mem){ (uint8_t)dst, N_NONE, 0, 0 });
+}
+
 /* ---- shapes ---- */
 
 uint32_t x64_byte_form(uint32_t op, unsigned size)

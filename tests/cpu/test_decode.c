@@ -1,10 +1,12 @@
 /* The decoder's rules that no single row shows: prefixes and their order, REX, addressing forms,
  * length limits. [SDM 2A "Instruction Format"] */
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
+#include "tests/diff/random_insn.h"
 
 static struct insn in;
 static enum decode_result result;
@@ -151,6 +153,42 @@ START_TEST(near_branches_ignore_66_in_64_bit_mode_only)
 }
 END_TEST
 
+/* 32 bytes that begin with an example of a row, the rest being anything */
+static void random_code(struct random *r, uint8_t code[32])
+{
+    const struct insn_row *row = &insn_rows[1 + random_below(r, INSN_COUNT - 1)];
+
+    for (unsigned i = 0; i < 32; i += 8)
+        memcpy(code + i, &(uint64_t){ random_u64(r) }, 8);
+    if (!random_one_in(r, 8))
+        memcpy(code, row->code, row->length > 4 ? row->length - 4u : row->length);
+}
+
+START_TEST(what_is_remembered_is_what_would_be_decoded)
+{
+    uint64_t features[FEATURE_WORDS];
+    struct decode_memo *memo;
+    struct random r = { 1 };
+
+    memset(features, 0xff, sizeof features);
+    memo = decode_memo_create(features);
+    for (unsigned n = 0; n < 300000; n++) {
+        struct insn again = { .start = (uint16_t)n };
+        enum decode_result r_again;
+        uint8_t code[32];
+
+        random_code(&r, code);
+        in.start = (uint16_t)n;
+        result = decode(&in, code, 15, KEY_CODE64, features);
+        r_again = decode_again(memo, &again, code, sizeof code, KEY_CODE64);
+        ck_assert_int_eq(r_again, result);
+        if (result == DECODE_OK)
+            ck_assert_mem_eq(&again, &in, sizeof in);
+    }
+    free(memo);
+}
+END_TEST
+
 Suite *suite_cpu_decode(void)
 {
     Suite *s = suite_create("cpu/decode");
@@ -166,6 +204,7 @@ Suite *suite_cpu_decode(void)
     tcase_add_test(t, the_default_segment_follows_the_base_register);
     tcase_add_test(t, r12_can_be_an_index_and_r13_needs_a_displacement);
     tcase_add_test(t, near_branches_ignore_66_in_64_bit_mode_only);
+    tcase_add_test(t, what_is_remembered_is_what_would_be_decoded);
     suite_add_tcase(s, t);
     return s;
 }

@@ -314,14 +314,35 @@ static void piece_indirect(struct stream *s)
 
 /* ---- stores into the code ---- */
 
+/* one of the first eight registers, with the value behind opcode and ModRM: group 1, TEST, IMUL; of a
+ * byte: group 1 or 2, IMUL, LEA with a displacement */
+static void put_short_value(struct stream *s, struct piece *p, unsigned reg, bool byte)
+{
+    static const uint8_t opcodes[2][4] = { { 0x81, 0x81, 0xf7, 0x69 }, { 0x83, 0xc1, 0x6b, 0x8d } };
+    unsigned op = opcodes[byte][random_below(&s->r, 4)], field = (unsigned)random_below(&s->r, 8);
+
+    if (op == 0xf7)
+        field = 0;
+    else if (op == 0x69 || op == 0x6b || op == 0x8d)
+        field = reg; /* the destination */
+    put_u8(p, op);
+    put_u8(p, op == 0x8d ? 0x40 | field << 3 | RBP : 0xc0 | field << 3 | reg);
+    if (byte)
+        put_u8(p, random_u64(&s->r));
+    else
+        put_u32(p, random_u64(&s->r));
+}
+
 static void piece_patched(struct stream *s)
 {
     struct piece *p = piece_new(s);
-    unsigned kind = PATCH_IMMEDIATE + random_one_in(&s->r, 2), reg;
+    unsigned kind = PATCH_IMMEDIATE + (unsigned)random_below(&s->r, PATCH_KINDS), reg;
 
     reg = random_register(&s->r, s->values);
     put_start(p);
-    if (kind == PATCH_IMMEDIATE) {
+    if (kind == PATCH_BYTE || (kind == PATCH_IMMEDIATE && random_one_in(&s->r, 2))) {
+        put_short_value(s, p, random_register(&s->r, s->values & 0xff), kind == PATCH_BYTE);
+    } else if (kind == PATCH_IMMEDIATE) {
         put_u8(p, 0x40 | reg >> 3);
         put_u8(p, 0xb8 | (reg & 7));
         put_u32(p, random_u64(&s->r));
@@ -340,7 +361,8 @@ static void piece_patched(struct stream *s)
 static void piece_store(struct stream *s)
 {
     unsigned n = (unsigned)random_below(&s->r, s->patches ? s->patches : 1);
-    bool opcode = s->patch_kind[n] == PATCH_OPCODE, wide = random_one_in(&s->r, 3);
+    bool opcode = s->patch_kind[n] == PATCH_OPCODE;
+    bool wide = random_one_in(&s->r, 3) && s->patch_kind[n] != PATCH_BYTE;
     struct piece *p;
     struct fix *f;
 

@@ -273,7 +273,7 @@ static void make_other(struct stream *s)
     for (unsigned i = 0; i < s->patches; i++) {
         unsigned at = place_of(s, s->patched[i]) + 2;
 
-        if (s->patch_kind[i] == PATCH_IMMEDIATE && !s->piece[s->patched[i]].dropped)
+        if (s->patch_kind[i] != PATCH_OPCODE && !s->piece[s->patched[i]].dropped)
             s->other[at] ^= 0x55;
     }
 }

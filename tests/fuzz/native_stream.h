@@ -39,7 +39,7 @@ struct piece {
     unsigned at; /* offset in the code */
 };
 
-enum { PATCH_IMMEDIATE = 1, PATCH_OPCODE = 2 };
+enum { PATCH_IMMEDIATE = 1, PATCH_OPCODE, PATCH_BYTE, PATCH_KINDS = PATCH_BYTE };
 
 struct stream {
     uint64_t seed;

@@ -219,7 +219,7 @@ END_TEST
 
 struct ear {
     struct bus_listener l;
-    unsigned written, protected, changed, size;
+    unsigned written, protected, changed, closed, size;
     bool keep; /* has code left */
     uint64_t pa;
 };
@@ -302,6 +302,46 @@ START_TEST(page_is_code_until_nobody_has_code_on_it)
 }
 END_TEST
 
+static bool ear_may_open(void *owner, uint64_t pa, unsigned size)
+{
+    return ((struct ear *)owner)->keep;
+}
+
+static void ear_closed(void *owner, uint64_t pa)
+{
+    ((struct ear *)owner)->closed++;
+}
+
+START_TEST(page_is_open_from_a_store_to_a_fetch_if_all_agree)
+{
+    struct ear one = { .keep = false }, two = { .keep = true };
+    struct bus *b = test_bus();
+
+    ear_on(&one, b);
+    ear_on(&two, b);
+    two.l.may_open = one.l.may_open = ear_may_open;
+    two.l.closed = ear_closed;
+    bus_mark_code(b, 0x6000);
+    bus_open_code(b, 0x6123, 4);
+    ck_assert_uint_eq(*bus_page_flags(b, 0x6000), PAGE_CODE);
+    one.keep = true;
+    bus_open_code(b, 0x6123, 4);
+    ck_assert_uint_eq(*bus_page_flags(b, 0x6000), PAGE_OPEN);
+    bus_write(b, 0x6000, 1, 4);
+    ck_assert_uint_eq(two.written, 0);
+    bus_close_code(b, 0x6456);
+    ck_assert_uint_eq(*bus_page_flags(b, 0x6000), PAGE_CODE | PAGE_DIRTY);
+    ck_assert_uint_eq(two.closed, 1);
+    bus_open_code(b, 0x6123, 4);
+    bus_mark_code(b, 0x6000);
+    ck_assert_uint_eq(two.closed, 2);
+    one.l.may_open = NULL; /* wants to be told */
+    bus_open_code(b, 0x6123, 4);
+    ck_assert_uint_eq(*bus_page_flags(b, 0x6000), PAGE_CODE | PAGE_DIRTY);
+    bus_destroy(b);
+}
+END_TEST
+
 START_TEST(marking_code_withdraws_write_tags_only_if_there_may_be_some)
 {
     struct ear e = { .written = 0 };
@@ -365,6 +405,7 @@ Suite *suite_mmu_bus(void)
     tcase_add_test(t, dma_goes_through_any_mix_of_ranges);
     tcase_add_test(t, write_to_a_code_page_is_told_and_dirties);
     tcase_add_test(t, page_is_code_until_nobody_has_code_on_it);
+    tcase_add_test(t, page_is_open_from_a_store_to_a_fetch_if_all_agree);
     tcase_add_test(t, marking_code_withdraws_write_tags_only_if_there_may_be_some);
     tcase_add_test(t, changes_of_the_map_are_told);
     tcase_add_test(t, impossible_ram_is_refused_with_an_explanation);
