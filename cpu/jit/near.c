@@ -7,7 +7,7 @@
 
 enum {
     NEAR_PERIOD = 509, /* a prime, so that no loop is in step with it */
-    NEAR_RARE = 64,    /* cycles between two misses that do no harm */
+    NEAR_RARE = 200,   /* cycles between two misses that do no harm */
     NEAR_GROWS = 4,    /* runs come and go: so often in a row, then no more */
 };
 
