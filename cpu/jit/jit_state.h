@@ -14,7 +14,7 @@ enum {
     JUMP_TABLE_ENTRIES = 1 << 15,
     JUMP_HASH_SHIFT = 32 - 15,
     JUMP_TAG_SHIFT = 48, /* of cpu->key in a tag; native addresses are below */
-    JIT_CHUNKS = 32,     /* fewer where the cache is small */
+    JIT_CHUNKS = 64,     /* fewer where the cache is small */
 };
 
 /* The stack that native code runs on holds the landings of guest CALLs (x64_return.c); at its end a stub.
