@@ -115,38 +115,6 @@ static void link_pending(struct cpu *cpu, struct block *b)
     jit->stats.links++;
 }
 
-/* ---- returns ---- */
-
-void jit_forget_returns(struct jit *jit)
-{
-    jit->cpu->native.returns = jit->cpu->native.no_returns;
-}
-
-/* C code has done the CALL or RET at the end of a block: what native code would have done to its stack */
-static void returns_follow(struct cpu *cpu, const struct native_block *nb, const struct insn *in)
-{
-    struct native_state *n = &cpu->native;
-
-    if (nb->landing && !nb->stale) {
-        if (!((uintptr_t)n->returns & RETURNS_ROOM))
-            n->returns = n->no_returns;
-        *--n->returns = nb->landing;
-    } else if ((in->id == INSN_RET || in->id == INSN_RET_Iw) && n->returns != n->no_returns) {
-        n->returns++;
-    }
-}
-
-static void returns_create(struct jit *jit)
-{
-    uint8_t *memory = aligned_alloc(RETURNS_BYTES, RETURNS_BELOW + RETURNS_BYTES);
-
-    ASSERT(memory);
-    jit->returns_memory = memory;
-    jit->cpu->native.no_returns = (uint8_t **)(memory + RETURNS_BELOW + RETURNS_BYTES) - 1;
-    *jit->cpu->native.no_returns = jit->stub.no_return;
-    jit_forget_returns(jit);
-}
-
 /* ---- memory ---- */
 
 static void native_free(struct jit *jit, struct native_block *nb)
@@ -491,7 +459,7 @@ uint8_t *jit_end_instruction(struct cpu *cpu, uint32_t ref)
     cpu->r[REG_BLOCK_RIP] = cpu->native.page + (b->pa & ~PAGE_MASK);
     flags_set(&cpu->flags, flags_unpack(cpu->native.flags));
     in->exec(cpu, in);
-    returns_follow(cpu, nb, in);
+    jit_follow_return(cpu, nb, in);
     return jit_next(cpu);
 }
 
@@ -590,7 +558,7 @@ bool jit_attach(struct cpu *cpu, uint64_t cache, struct err *e)
     ASSERT(b.at < jit->code.write + STUB_BYTES);
     jit->stub_end = x64_here(&b);
     chunks_divide(jit);
-    returns_create(jit);
+    jit_create_returns(jit);
     cpu->jit = jit;
     cpu->native.jump_table = (uint8_t *)jit->jumps;
     cpu->native_ops = &jit_ops;

@@ -141,6 +141,9 @@ void jit_path(const struct native_block *head, struct flow_path *path);
 
 /* Native code is about to be forgotten: no RET comes back to it. */
 void jit_forget_returns(struct jit *jit);
+/* C code has done the CALL or RET at the end of a block: what native code would have done to its stack */
+void jit_follow_return(struct cpu *cpu, const struct native_block *nb, const struct insn *in);
+void jit_create_returns(struct jit *jit);
 
 /* C code that native code calls: what goes on afterwards, or NULL: where it came from */
 uint8_t *jit_instruction(struct cpu *cpu, uint32_t ref);

@@ -1,6 +1,7 @@
-/* Look-ups without an index: struct tlb_near (mmu/tlb.h) remembers where an address was last. The comparison is beside the way from the address to the data, which a look-up in the TLB's
- * entries is not; but a miss costs more. So they are for the stack, for segments with a base, and in
- * loops, until an instruction misses too often (near.c). */
+/* Look-ups without an index: struct tlb_near (mmu/tlb.h) remembers where an address was last. The
+ * comparison is beside the way from the address to the data, which a look-up in the TLB's entries is
+ * not; but a miss costs more. So they are for the stack, for segments with a base, and in loops, until
+ * an instruction misses too often (near.c). */
 #include "base/assert.h"
 #include "cpu/jit/x64.h"
 #include "mmu/tlb.h"
