@@ -6,6 +6,7 @@
 #define PAGE_A     (REGION + 0x8000)
 #define PAGE_B     (REGION + 0x9000)
 #define ALIAS_A    (REGION + 0x18000)
+#define WALK       (REGION + 0x40000)
 #define NEXT()     leal 0x3459(%rbx,%rbx,4), %ebx
 #define SAME(a, b) cmpq a, b; EXPECT(e)
 #define CODE(...)  __VA_ARGS__
@@ -25,6 +26,7 @@ test:
     call sizes
     call kinds
     call slots
+    call steps
     call displacements
     call branches
     call parts
@@ -81,6 +83,35 @@ slots:
     2:  xorq $0x12345678, %r13; movslq %ebx, %rdx; xorq %rdx, %rcx; SAME(%rcx, %r13); \
     3:  cmpl $0x12345678, %r10d; setg %al; cmpl %ebx, %r10d; setg %cl; cmpb %al, %cl; EXPECT(e); \
     4:  movl $0x12345678, %r11d; movl %ebx, %eax; SAME(%rax, %r11); NEXT())
+    ret
+
+/* the step of a pointer that walks through pages, whose frames do not lie in a row; each word there is
+ * its number */
+steps:
+    movl $WALK, %esi
+    movl $test_pt + PTE_AT(WALK), %edi
+1:  movl %esi, %eax
+    xorl $0x1000, %eax
+    orl $7, %eax
+    movq %rax, (%rdi)
+    invlpg (%rsi)
+    addl $0x1000, %esi
+    addl $8, %edi
+    cmpl $WALK + 0x10000, %esi
+    jb 1b
+    movl $WALK, %edi
+    xorl %eax, %eax
+1:  movq %rax, (%rdi, %rax, 8)
+    incl %eax
+    cmpl $0x2000, %eax
+    jb 1b
+    .irp first, 0, 1 /* the short step is the one when the loop becomes hot, or the long one */
+    HOT(leal \first(%r15), %eax; andl $1, %eax; shll $12, %eax; addl $8, %eax; \
+        movl %eax, 1f + 3; movl $WALK, %esi; movl $15, %ecx; xorl %edx, %edx; \
+    2:  addq (%rsi), %rdx; addq 8(%rsi), %rdx; addq 16(%rsi), %rdx; \
+    1:  addq $0x12345678, %rsi; decl %ecx; jnz 2b; \
+        imull $315, %eax, %eax; shrl $3, %eax; addl $45, %eax; cmpq %rax, %rdx; EXPECT(e))
+    .endr
     ret
 
 displacements:

@@ -50,6 +50,16 @@ test:
     HOT(SELF(); sti; call 1f; jmp 2f; 1: nop; cli; ret; 2: window 1b)
     HOT(SELF(); sti; rdtsc; 1: cli; window 1b)
     movl %ss, %edx
+    /* NOP becomes STI and is NOP again; what is in the shadow becomes
+     * MOV SS and JMP again, or another MOV AL */
+    HOT(SELF(); movl $0x90fb, %eax; testl $1, %r15d; jnz 3f; movl $0x9090, %eax; \
+    3:  movw %ax, 1f; jmp 1f; \
+    1:  nop; nop; 2: nop; cli; testl $1, %r15d; jz 4f; window 2b; jmp 5f; 4: none; 5:)
+    HOT(SELF(); movl $0x00eb, %eax; testl $1, %r15d; jnz 3f; movl $0xd28e, %eax; \
+    3:  movw %ax, 1f + 1; jmp 1f; \
+    1:  sti; jmp 2f; 2: nop; nop; cli; window 2b)
+    HOT(SELF(); movl %r15d, %eax; shll $16, %eax; addl $0x9000b0fb, %eax; movl %eax, 1f; jmp 1f; \
+    1:  sti; movb $0x12, %al; 2: nop; cli; window 2b)
     /* IF is 1 already: no shadow */
     HOT(sti; nop; SELF(); jmp 1f; 1: sti; nop; cli; incl %r12d; cmpl %r12d, ticks; EXPECT(e))
     /* without one that waits: IF is 1 in between */
